@@ -1,0 +1,326 @@
+//! Which of a flake's hosts are wanted.
+
+use globset::{GlobBuilder, GlobMatcher};
+use thiserror::Error;
+
+use super::{Host, HostId, Kind};
+
+/// What is left out unless asked for: installers and the like, which nobody upgrades.
+const DEFAULT_EXCLUDE: &str = "*-minimal";
+
+/// Picks hosts by globs over their names.
+///
+/// `*` also matches `/` and `@`; a literal `[` or `{` is written with a backslash before it. A pattern
+/// `kind:glob` looks at hosts of that kind only.
+#[derive(Debug, Clone)]
+pub struct HostFilter {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+/// A pattern that is none.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the host pattern `{pattern}` is not a glob: {reason}")]
+pub struct FilterError {
+    /// The pattern as it was given.
+    pub pattern: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What a filter made of a flake's hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The hosts wanted, in the order of their identity.
+    pub hosts: Vec<Host>,
+    /// The hosts that a pattern left out, in the same order.
+    pub excluded: Vec<Excluded>,
+}
+
+/// A host that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excluded {
+    /// The host.
+    pub id: HostId,
+    /// The pattern that left it out.
+    pub pattern: String,
+}
+
+/// No host is left to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoHost {
+    /// The flake has none of the kinds looked for.
+    #[error("the flake has no hosts in {}", outputs(.kinds))]
+    InFlake {
+        /// The kinds looked for.
+        kinds: Vec<Kind>,
+    },
+    /// A pattern of `--host` matches nothing.
+    #[error("no host matches `{pattern}`; the flake has {}", list(.known))]
+    Matching {
+        /// The pattern.
+        pattern: String,
+        /// The hosts there are.
+        known: Vec<HostId>,
+    },
+    /// Every host is excluded.
+    #[error("every host is left out: {}", excluded_list(.excluded))]
+    AllExcluded {
+        /// The hosts, and by which pattern.
+        excluded: Vec<Excluded>,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    text: String,
+    kind: Option<Kind>,
+    literal: bool,
+    glob: GlobMatcher,
+}
+
+impl HostFilter {
+    /// Returns the filter for these patterns; the default exclude is added unless it is switched off.
+    ///
+    /// # Errors
+    ///
+    /// The first pattern that is no glob.
+    pub fn new(
+        include: &[String],
+        exclude: &[String],
+        default_excludes: bool,
+    ) -> Result<Self, FilterError> {
+        let exclude = Self::effective_excludes(exclude, default_excludes);
+        Ok(Self {
+            include: include
+                .iter()
+                .map(|text| Pattern::new(text))
+                .collect::<Result<_, _>>()?,
+            exclude: exclude
+                .iter()
+                .map(|text| Pattern::new(text))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Returns the excludes in force: the ones given, and the default one unless it is switched off.
+    pub fn effective_excludes(exclude: &[String], default_excludes: bool) -> Vec<String> {
+        let default = default_excludes.then(|| DEFAULT_EXCLUDE.to_owned());
+        default.into_iter().chain(exclude.iter().cloned()).collect()
+    }
+
+    /// Returns the hosts that are wanted, and those that a pattern left out.
+    ///
+    /// A host at a path of the user's is never filtered. A pattern to include that has no wildcard in it
+    /// names a host, and beats the excludes.
+    ///
+    /// # Errors
+    ///
+    /// There is no host at all, a pattern to include matches none, or every one is excluded.
+    pub fn select(&self, mut hosts: Vec<Host>, kinds: &[Kind]) -> Result<Selection, NoHost> {
+        hosts.sort();
+        hosts.dedup();
+        if hosts.is_empty() {
+            return Err(NoHost::InFlake {
+                kinds: kinds.to_vec(),
+            });
+        }
+        // A name with a typo must not shrink the fleet silently.
+        for pattern in &self.include {
+            if !hosts.iter().any(|host| pattern.matches(&host.id)) {
+                return Err(NoHost::Matching {
+                    pattern: pattern.text.clone(),
+                    known: hosts.into_iter().map(|host| host.id).collect(),
+                });
+            }
+        }
+        let mut selection = Selection {
+            hosts: Vec::new(),
+            excluded: Vec::new(),
+        };
+        for host in hosts {
+            let id = &host.id;
+            let named =
+                id.kind == Kind::Attr || self.include.iter().any(|p| p.literal && p.matches(id));
+            if !named && !self.include.is_empty() && !self.include.iter().any(|p| p.matches(id)) {
+                continue;
+            }
+            match self.exclude.iter().find(|p| !named && p.matches(id)) {
+                Some(pattern) => selection.excluded.push(Excluded {
+                    id: host.id,
+                    pattern: pattern.text.clone(),
+                }),
+                None => selection.hosts.push(host),
+            }
+        }
+        if selection.hosts.is_empty() {
+            return Err(NoHost::AllExcluded {
+                excluded: selection.excluded,
+            });
+        }
+        Ok(selection)
+    }
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, FilterError> {
+        let (kind, glob) = match text.split_once(':') {
+            Some((kind, rest)) => match kind.parse() {
+                Ok(kind) => (Some(kind), rest),
+                Err(()) => (None, text),
+            },
+            None => (None, text),
+        };
+        let matcher = GlobBuilder::new(glob)
+            .literal_separator(false)
+            .backslash_escape(true)
+            .build()
+            .map_err(|error| FilterError {
+                pattern: text.to_owned(),
+                reason: error.kind().to_string(),
+            })?
+            .compile_matcher();
+        Ok(Self {
+            text: text.to_owned(),
+            kind,
+            literal: !has_wildcard(glob),
+            glob: matcher,
+        })
+    }
+
+    fn matches(&self, id: &HostId) -> bool {
+        self.kind.is_none_or(|kind| kind == id.kind) && self.glob.is_match(&id.name)
+    }
+}
+
+fn has_wildcard(glob: &str) -> bool {
+    let mut chars = glob.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+            }
+            '*' | '?' | '[' | '{' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn outputs(kinds: &[Kind]) -> String {
+    let outputs: Vec<String> = kinds
+        .iter()
+        .filter_map(|kind| kind.output())
+        .map(|output| format!("`{output}`"))
+        .collect();
+    outputs.join(" or ")
+}
+
+fn list(ids: &[HostId]) -> String {
+    // Enough to spot the typo; a fleet of hundreds would drown it.
+    const MOST: usize = 20;
+    let mut shown: Vec<String> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();
+    if ids.len() > MOST {
+        shown.push(format!("{} more", ids.len() - MOST));
+    }
+    shown.join(", ")
+}
+
+fn excluded_list(excluded: &[Excluded]) -> String {
+    let shown: Vec<String> = excluded
+        .iter()
+        .map(|host| format!("`{}` by `{}`", host.id, host.pattern))
+        .collect();
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet() -> Vec<Host> {
+        let mut hosts: Vec<Host> = ["web", "db1", "db2", "installer-minimal", "a[1]"]
+            .iter()
+            .map(|name| Host::named(Kind::Nixos, name))
+            .collect();
+        hosts.push(Host::named(Kind::Home, "alice@web"));
+        hosts
+    }
+
+    fn select(include: &[&str], exclude: &[&str], defaults: bool) -> String {
+        let own = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        let filter = match HostFilter::new(&own(include), &own(exclude), defaults) {
+            Ok(filter) => filter,
+            Err(error) => return error.to_string(),
+        };
+        match filter.select(fleet(), &[Kind::Nixos, Kind::Home]) {
+            Ok(selection) => {
+                let hosts: Vec<&str> = selection.hosts.iter().map(|h| h.id.name.as_str()).collect();
+                let out: Vec<String> = selection
+                    .excluded
+                    .iter()
+                    .map(|e| format!("{} by {}", e.id, e.pattern))
+                    .collect();
+                format!("{} | {}", hosts.join(" "), out.join(" "))
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn patterns_pick_and_leave_out() {
+        let table = [
+            (vec![], vec![], true),
+            (vec![], vec![], false),
+            (vec!["db*"], vec!["db2"], true),
+            (vec!["installer-minimal"], vec![], true),
+            (vec!["*minimal", "web"], vec![], true),
+            (vec!["nixos:*web"], vec![], true),
+            (vec!["*web"], vec![], true),
+            (vec!["home:*"], vec![], true),
+            (vec!["a\\[1\\]"], vec!["*"], true),
+            (vec!["wbe"], vec![], true),
+            (vec![], vec!["*"], true),
+            (vec!["a["], vec![], true),
+        ]
+        .map(|(include, exclude, defaults)| {
+            format!(
+                "{include:?} {exclude:?} {defaults} -> {}",
+                select(&include, &exclude, defaults)
+            )
+        });
+        insta::assert_snapshot!(table.join("\n"), @r#"
+        [] [] true -> a[1] db1 db2 web alice@web | nixos:installer-minimal by *-minimal
+        [] [] false -> a[1] db1 db2 installer-minimal web alice@web | 
+        ["db*"] ["db2"] true -> db1 | nixos:db2 by db2
+        ["installer-minimal"] [] true -> installer-minimal | 
+        ["*minimal", "web"] [] true -> web | nixos:installer-minimal by *-minimal
+        ["nixos:*web"] [] true -> web | 
+        ["*web"] [] true -> web alice@web | 
+        ["home:*"] [] true -> alice@web | 
+        ["a\\[1\\]"] ["*"] true -> a[1] | 
+        ["wbe"] [] true -> no host matches `wbe`; the flake has `nixos:a[1]`, `nixos:db1`, `nixos:db2`, `nixos:installer-minimal`, `nixos:web`, `home:alice@web`
+        [] ["*"] true -> every host is left out: `nixos:a[1]` by `*`, `nixos:db1` by `*`, `nixos:db2` by `*`, `nixos:installer-minimal` by `*-minimal`, `nixos:web` by `*`, `home:alice@web` by `*`
+        ["a["] [] true -> the host pattern `a[` is not a glob: unclosed character class; missing ']'
+        "#);
+    }
+
+    #[test]
+    fn a_flake_without_hosts_says_where_it_looked() {
+        let filter = HostFilter::new(&[], &[], true).unwrap();
+        let error = filter
+            .select(Vec::new(), &[Kind::Nixos, Kind::Home])
+            .unwrap_err();
+        insta::assert_snapshot!(error, @"the flake has no hosts in `nixosConfigurations` or `homeConfigurations`");
+    }
+
+    #[test]
+    fn a_host_at_a_path_is_never_filtered() {
+        let filter = HostFilter::new(&["web".to_owned()], &["*".to_owned()], true).unwrap();
+        let mut hosts = fleet();
+        hosts.push(Host::at(super::super::AttrPath::new(["packages", "x"])));
+        let selection = filter.select(hosts, &[Kind::Nixos]).unwrap();
+        let names: Vec<&str> = selection.hosts.iter().map(|h| h.id.name.as_str()).collect();
+        assert_eq!(names, ["web", "packages.x"]);
+    }
+}

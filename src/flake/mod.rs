@@ -1,0 +1,13 @@
+//! What a flake is, as data: how it is referred to, which hosts it has, which of them are wanted,
+//! and what its `flake.lock` says. Nothing here runs Nix.
+
+mod attr;
+mod filter;
+mod host;
+pub mod lock;
+mod reference;
+
+pub use attr::{AttrPath, AttrPathError, nix_string};
+pub use filter::{Excluded, FilterError, HostFilter, NoHost, Selection};
+pub use host::{Host, HostId, Kind, labels};
+pub use reference::{FlakeRef, percent_encode_path};

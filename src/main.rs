@@ -1,0 +1,3 @@
+//! The binary comes with the pipeline.
+
+fn main() {}
