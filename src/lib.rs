@@ -6,10 +6,11 @@
 //!                  command (processes)
 //! ```
 //!
-//! The modules are rooms: each owns one thing and knows few others. `pipeline` alone joins them. Which room may
+//! The modules are rooms: each owns one thing and knows few others. [`pipeline`] alone joins them. Which room may
 //! import which is held by a test; `CONTRIBUTING.md` has the table, and a glossary.
 //!
 //! This library serves the binary of the same name and its tests. It is no public interface.
 
 pub mod closure;
+pub mod command;
 pub mod flake;
