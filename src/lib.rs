@@ -11,6 +11,8 @@
 //!
 //! This library serves the binary of the same name and its tests. It is no public interface.
 
+pub mod cli;
 pub mod closure;
 pub mod command;
+pub mod config;
 pub mod flake;
