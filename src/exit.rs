@@ -1,0 +1,75 @@
+//! Exit codes: what a pipeline may branch on.
+
+use crate::command::Stop;
+use crate::pipeline::Error;
+use crate::report::{Outcome, Report, Status};
+
+/// At least one host's closure changes.
+pub const CHANGED: u8 = 0;
+/// Usage, configuration, environment, Nix, git, forge, or a fault of ours.
+pub const ERROR: u8 = 1;
+/// `flake.lock` does not change.
+pub const LOCK_UNCHANGED: u8 = 2;
+/// `flake.lock` changes, and every host is proved unchanged.
+pub const CLOSURES_UNCHANGED: u8 = 3;
+/// As 0 or 3, but the update breaks a host.
+pub const BROKEN: u8 = 4;
+/// Stopped by SIGHUP: 128 and the signal's number, as shells have it.
+pub const HANGUP: u8 = 129;
+/// Stopped by SIGINT.
+pub const INTERRUPTED: u8 = 130;
+/// Stopped by SIGTERM.
+pub const TERMINATED: u8 = 143;
+
+/// Returns the code for what ended a run.
+pub fn of_error(error: &Error) -> u8 {
+    match error.stopped() {
+        Some(Stop::Hangup) => HANGUP,
+        Some(Stop::Interrupt) => INTERRUPTED,
+        Some(Stop::Terminate) => TERMINATED,
+        None => ERROR,
+    }
+}
+
+/// Which broken hosts make a run end in [`BROKEN`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    /// Those the update breaks.
+    Broken,
+    /// Those that are broken after it, also if they were before.
+    Any,
+    /// None.
+    Never,
+}
+
+/// Returns the code for a report.
+///
+/// Where hosts differ and not one could be checked, nothing is known: that is an error, not a change.
+pub fn of_report(report: &Report, fail_on: FailOn) -> u8 {
+    let any = |status: Status| report.with_status(status).next().is_some();
+    if report.outcome == Outcome::LockUnchanged {
+        return LOCK_UNCHANGED;
+    }
+    if nothing_checked(report) {
+        return ERROR;
+    }
+    let broken = match fail_on {
+        FailOn::Broken => any(Status::Broken),
+        FailOn::Any => any(Status::Broken) || any(Status::AlreadyBroken),
+        FailOn::Never => false,
+    };
+    match report.outcome {
+        _ if broken => BROKEN,
+        Outcome::ClosuresUnchanged => CLOSURES_UNCHANGED,
+        Outcome::Changed | Outcome::LockUnchanged => CHANGED,
+    }
+}
+
+/// Returns whether every host is skipped or unknown.
+pub fn nothing_checked(report: &Report) -> bool {
+    !report.hosts.is_empty()
+        && report
+            .hosts
+            .iter()
+            .all(|host| matches!(host.status, Status::Skipped | Status::Unknown))
+}

@@ -1,0 +1,92 @@
+//! What can go wrong between us and Nix as a whole. A host's failure is not among it: that is a value.
+
+use thiserror::Error;
+
+use crate::command::CommandError;
+
+use super::message;
+use super::version::{MINIMUM_NIX, NixVersion};
+
+/// A call to Nix that did not give what the run needs.
+#[derive(Debug, Error)]
+pub enum NixError {
+    /// The command itself failed.
+    #[error("{}", explain(.0))]
+    Command(#[from] CommandError),
+    /// The Nix on `PATH` is too old.
+    #[error("Nix {found} is too old: {}.{} or newer is needed", MINIMUM_NIX.0, MINIMUM_NIX.1)]
+    TooOld {
+        /// What was found.
+        found: NixVersion,
+    },
+    /// Nix answered with something that is not understood.
+    #[error("{what} cannot be read from Nix's answer: {detail}")]
+    Unreadable {
+        /// What was asked for.
+        what: &'static str,
+        /// The answer's beginning, or the parser's words.
+        detail: String,
+    },
+    /// Nix staged no lock file although it reported success.
+    #[error("Nix wrote no lock file: {0}")]
+    NoLock(String),
+    /// An input to update is not there.
+    #[error("{0}")]
+    NoInput(String),
+    /// A file of ours cannot be written or read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The store's answers contradict each other.
+    #[error("the closures cannot be read from the store: {0}")]
+    Store(String),
+}
+
+impl NixError {
+    /// Returns what the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Command(error) if error.is_program_missing() => Some(
+                "Nix must be installed and on PATH: https://nixos.org/download".to_owned(),
+            ),
+            Self::Command(error) => message::hint(&error.stderr()?.text()),
+            Self::TooOld { .. } => Some("update Nix: https://nix.dev/manual/nix/latest/installation/upgrading".to_owned()),
+            Self::NoLock(_) => Some(
+                "an input is a local directory with uncommitted changes; commit them, or point the input at a commit".to_owned(),
+            ),
+            Self::NoInput(_) | Self::Unreadable { .. } | Self::File { .. } | Self::Store(_) => None,
+        }
+    }
+
+    /// Returns the failed command, where there is one.
+    pub fn command(&self) -> Option<&CommandError> {
+        match self {
+            Self::Command(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The command's own account, then Nix's last error in Nix's words.
+fn explain(error: &CommandError) -> String {
+    match error
+        .stderr()
+        .and_then(|stderr| message::last_error(&stderr.text()))
+    {
+        Some(words) => format!("{error}\n{words}"),
+        None => error.to_string(),
+    }
+}
+
+/// Whether Nix ran to an end of its own, so that what it was asked is to blame: not a missing program, a time
+/// limit or the user's Ctrl-C. A signal from elsewhere counts, for it means that the memory ran out.
+pub(super) fn ended(error: &CommandError) -> bool {
+    matches!(
+        error,
+        CommandError::Failed { .. } | CommandError::Killed { .. }
+    )
+}

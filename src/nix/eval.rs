@@ -1,0 +1,313 @@
+//! Evaluation: which hosts there are, and what each of them is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::closure::StorePath;
+use crate::flake::{AttrPath, FlakeRef, Host, Kind, nix_string};
+
+use super::error::ended;
+use super::settings::read_json;
+use super::{Nix, NixError, call, message};
+
+/// An argument longer than this is not handed to a process: Linux takes 128 KiB for one.
+const LONGEST_FUNCTION: usize = 100_000;
+
+/// What a flake has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// The store's directory, such as `/nix/store`.
+    pub store_dir: String,
+    /// Every host of the kinds asked for, and every derivation at the paths asked for.
+    pub hosts: Vec<Host>,
+}
+
+/// What a host evaluates to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// The derivation of the host.
+    pub drv: StorePath,
+    /// What building it gives.
+    pub out: StorePath,
+    /// The system it is for; none where the derivation does not say.
+    pub system: Option<String>,
+}
+
+/// Why a host has no derivation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvalFailure {
+    /// Nix's message, without the trace before it.
+    pub message: String,
+}
+
+/// A host's own result: one that fails does not end the others.
+pub type EvalResult = Result<Evaluated, EvalFailure>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscoveredJson {
+    store: String,
+    kinds: BTreeMap<Kind, Option<Vec<String>>>,
+    attrs: Vec<AttrJson>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttrJson {
+    what: String,
+    names: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvaluatedJson {
+    drv: String,
+    out: String,
+    system: Option<String>,
+}
+
+impl Nix {
+    /// Returns the names of the flake's hosts of `kinds`, and what stands at `attrs`: a derivation, or
+    /// a set of them. No host is evaluated.
+    ///
+    /// # Errors
+    ///
+    /// The flake cannot be read or evaluated so far, or a path of `attrs` leads to no derivation.
+    pub async fn discover(
+        &self,
+        flake: &FlakeRef,
+        kinds: &[Kind],
+        attrs: &[AttrPath],
+    ) -> Result<Discovered, NixError> {
+        let function = discovery(kinds, attrs);
+        let output = self
+            .door
+            .run(&call::outputs(&self.options, flake, &function))
+            .await?;
+        self.warnings.read(output.stderr.bytes());
+        let json: DiscoveredJson = read_json("the hosts", &output.stdout)?;
+        let mut hosts = Vec::new();
+        for (kind, names) in json.kinds {
+            for name in names.into_iter().flatten() {
+                hosts.push(Host::named(kind, &name));
+            }
+        }
+        for (path, found) in attrs.iter().zip(json.attrs) {
+            match found.what.as_str() {
+                "derivation" => hosts.push(Host::at(path.clone())),
+                "set" => {
+                    hosts.extend(found.names.iter().map(|name| Host::at(path.child(name))));
+                }
+                what => {
+                    return Err(NixError::Unreadable {
+                        what: "the derivation asked for by --attr",
+                        detail: format!("`{path}` is {what}"),
+                    });
+                }
+            }
+        }
+        Ok(Discovered {
+            store_dir: json.store,
+            hosts,
+        })
+    }
+
+    /// Evaluates `hosts` together, with the flake's inputs as `lock` has them; results in the hosts' order.
+    ///
+    /// A `throw` in one host leaves the others alone, and the host is asked again alone for its message.
+    /// An error that ends the whole call (a type error, a missing attribute) is found by halving.
+    ///
+    /// # Errors
+    ///
+    /// Nix cannot be started, is told to stop, or answers with something else than what was asked.
+    pub async fn evaluate(
+        &self,
+        flake: &FlakeRef,
+        lock: &Path,
+        hosts: &[Host],
+    ) -> Result<Vec<EvalResult>, NixError> {
+        let mut results: Vec<Option<EvalResult>> = vec![None; hosts.len()];
+        // Pieces of the list still to be asked together.
+        let mut pieces = Vec::from([(0, hosts.len())]);
+        while let Some((start, end)) = pieces.pop() {
+            let piece = start..end;
+            let Some(asked) = hosts.get(piece.clone()).filter(|asked| !asked.is_empty()) else {
+                continue;
+            };
+            let function = joint(asked);
+            let answer = if function.len() > LONGEST_FUNCTION && asked.len() > 1 {
+                None
+            } else {
+                self.ask_together(flake, lock, &function).await?
+            };
+            match answer {
+                Some(answers) if answers.len() == asked.len() => {
+                    for ((at, host), answer) in piece.zip(asked).zip(answers) {
+                        let result = match answer {
+                            Some(json) => read_evaluated(json),
+                            None => self.ask_alone(flake, lock, host).await?,
+                        };
+                        if let Some(slot) = results.get_mut(at) {
+                            *slot = Some(result);
+                        }
+                    }
+                }
+                Some(_) => {
+                    return Err(NixError::Unreadable {
+                        what: "the evaluation of the hosts",
+                        detail: "there is not one answer a host".to_owned(),
+                    });
+                }
+                None => match asked {
+                    [host] => {
+                        let result = self.ask_alone(flake, lock, host).await?;
+                        if let Some(slot) = results.get_mut(piece.start) {
+                            *slot = Some(result);
+                        }
+                    }
+                    _ => {
+                        let middle = piece.start + asked.len() / 2;
+                        pieces.push((piece.start, middle));
+                        pieces.push((middle, piece.end));
+                    }
+                },
+            }
+        }
+        Ok(results
+            .into_iter()
+            .map(|result| {
+                result.unwrap_or_else(|| {
+                    Err(EvalFailure {
+                        message: "the host was not evaluated".to_owned(),
+                    })
+                })
+            })
+            .collect())
+    }
+
+    /// One joint call. None: it failed as a whole, and somebody in it is to blame.
+    async fn ask_together(
+        &self,
+        flake: &FlakeRef,
+        lock: &Path,
+        function: &str,
+    ) -> Result<Option<Vec<Option<EvaluatedJson>>>, NixError> {
+        let cmd = call::outputs_locked(&self.options, flake, lock, function, false);
+        match self.door.run(&cmd).await {
+            Ok(output) => {
+                self.warnings.read(output.stderr.bytes());
+                read_json("the evaluation of the hosts", &output.stdout).map(Some)
+            }
+            Err(error) if ended(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for one host alone, for the message of its failure.
+    async fn ask_alone(
+        &self,
+        flake: &FlakeRef,
+        lock: &Path,
+        host: &Host,
+    ) -> Result<EvalResult, NixError> {
+        // The evaluation cache would remember the failure without its message.
+        let cmd = call::outputs_locked(&self.options, flake, lock, &alone(host), true);
+        match self.door.run(&cmd).await {
+            Ok(output) => {
+                self.warnings.read(output.stderr.bytes());
+                read_json("the evaluation of a host", &output.stdout).map(read_evaluated)
+            }
+            Err(error) if ended(&error) => {
+                let words = error
+                    .stderr()
+                    .and_then(|stderr| message::last_error(&stderr.text()));
+                let message = words.unwrap_or_else(|| error.to_string());
+                Ok(Err(EvalFailure {
+                    message: message::without_prefix(&message).to_owned(),
+                }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn read_evaluated(json: EvaluatedJson) -> EvalResult {
+    let path = |text: &str| {
+        StorePath::parse(text).map_err(|error| EvalFailure {
+            message: format!("the host has no path known beforehand ({error})"),
+        })
+    };
+    Ok(Evaluated {
+        drv: path(&json.drv)?,
+        out: path(&json.out)?,
+        system: json.system,
+    })
+}
+
+/// Returns the function from a flake's outputs to the names of its hosts.
+fn discovery(kinds: &[Kind], attrs: &[AttrPath]) -> String {
+    let kinds: String = kinds
+        .iter()
+        .filter_map(|kind| Some((kind, kind.output()?)))
+        .map(|(kind, output)| {
+            format!("    {kind} = if o ? {output} then builtins.attrNames o.{output} else null;\n")
+        })
+        .collect();
+    let attrs: String = attrs
+        .iter()
+        .map(|path| {
+            let names: Vec<String> = path.names().iter().map(|name| nix_string(name)).collect();
+            format!("    (at [ {} ])\n", names.join(" "))
+        })
+        .collect();
+    // `at` walks a path and says what stands at its end, so that a wrong one is an answer and not a trace.
+    format!(
+        r#"o: let
+  at = path: let
+    step = s: name:
+      if s ? missing then s
+      else if builtins.isAttrs s.value && s.value ? ${{name}} then {{ value = s.value.${{name}}; }}
+      else {{ missing = name; }};
+    found = builtins.foldl' step {{ value = o; }} path;
+  in
+    if found ? missing then {{ what = "missing: there is no `${{found.missing}}`"; names = [ ]; }}
+    else if !builtins.isAttrs found.value then {{ what = "neither a derivation nor a set of them"; names = [ ]; }}
+    else if found.value.type or null == "derivation" then {{ what = "derivation"; names = [ ]; }}
+    else if found.value == {{ }} then {{ what = "an empty set"; names = [ ]; }}
+    else {{ what = "set"; names = builtins.attrNames found.value; }};
+in {{
+  store = builtins.storeDir;
+  kinds = {{
+{kinds}  }};
+  attrs = [
+{attrs}  ];
+}}"#
+    )
+}
+
+/// Returns the function from a flake's outputs to the list of what `hosts` are; null for one that throws.
+fn joint(hosts: &[Host]) -> String {
+    let asked: String = hosts
+        .iter()
+        .map(|host| format!("  (ask o.{})\n", host.attr))
+        .collect();
+    format!(
+        "o: let
+  ask = d: let
+    all = {{ drv = d.drvPath; out = d.outPath; system = d.system or null; }};
+    tried = builtins.tryEval (builtins.deepSeq all all);
+  in if tried.success then tried.value else null;
+in [
+{asked}]"
+    )
+}
+
+/// Returns the function from a flake's outputs to what `host` is, failing where the host fails.
+fn alone(host: &Host) -> String {
+    format!(
+        "o: let d = o.{}; in {{ drv = d.drvPath; out = d.outPath; system = d.system or null; }}",
+        host.attr
+    )
+}

@@ -1,0 +1,168 @@
+//! What Nix says on stderr, read by pure functions.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Returns the message of the error that ended a call: from its last `error:` line to the end.
+///
+/// A trace stands before it, and on 2.34 its substance may stand on the lines below it. Indentation is
+/// taken off. None where Nix named no error.
+pub(super) fn last_error(stderr: &str) -> Option<String> {
+    let clean = plain(stderr);
+    let lines: Vec<&str> = clean.lines().collect();
+    let start = lines
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("error:"))?;
+    let block = lines.get(start..)?;
+    let text = dedent(block);
+    Some(text.trim_end().to_owned())
+}
+
+/// Returns the message without Nix's own `error:` before it.
+pub(super) fn without_prefix(message: &str) -> &str {
+    message
+        .strip_prefix("error:")
+        .map_or(message, str::trim_start)
+}
+
+/// Returns what to do about an error, where Nix's words are known to have one cause.
+pub(super) fn hint(stderr: &str) -> Option<String> {
+    const KNOWN: [(&str, &str); 6] = [
+        (
+            "is not owned by current user",
+            "the checkout belongs to another user: `git config --global --add safe.directory DIR`",
+        ),
+        (
+            "does not contain a 'flake.nix'",
+            "say where the flake is with --flake DIR",
+        ),
+        (
+            "is not tracked by Git",
+            "Nix sees only files that git knows: `git add` them",
+        ),
+        (
+            "requires lock file changes but they're not allowed",
+            "flake.nix asks for inputs that the given lock does not have: run `nix flake lock` on it first",
+        ),
+        (
+            "has unsupported version",
+            "the lock was written by a Nix older than 2.4: run `nix flake update` once with a current Nix",
+        ),
+        (
+            "cannot connect to socket",
+            "the Nix daemon is not running: `systemctl start nix-daemon`",
+        ),
+    ];
+    let (_, hint) = KNOWN.iter().find(|(words, _)| stderr.contains(words))?;
+    Some((*hint).to_owned())
+}
+
+/// Takes escape sequences (colours) out of a text. Other control characters stay.
+pub(super) fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// Removes the indentation that all lines share, the first one's own aside.
+fn dedent(lines: &[&str]) -> String {
+    let Some((first, rest)) = lines.split_first() else {
+        return String::new();
+    };
+    let shared = rest
+        .iter()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let mut out = first.trim_start().to_owned();
+    for line in rest {
+        out.push('\n');
+        out.push_str(line.get(shared..).unwrap_or("").trim_end());
+    }
+    out
+}
+
+/// The warnings of Nix that change what a reader may conclude from a report. Shared by clones.
+#[derive(Debug, Clone, Default)]
+pub struct Warnings(Arc<Mutex<BTreeSet<String>>>);
+
+impl Warnings {
+    /// Beginnings of the warnings worth passing on, after `warning: `.
+    ///
+    /// Settings of a client the daemon does not trust are dropped with status 0: a fleet with a cache of
+    /// its own would then build the world without anybody being told why.
+    const WORTH: [&'static str; 3] = [
+        "ignoring the client-specified setting",
+        "ignoring untrusted flake configuration setting",
+        "ignoring untrusted substituter",
+    ];
+
+    /// Keeps the warnings of `stderr` that are worth it.
+    pub(super) fn read(&self, stderr: &[u8]) {
+        let text = plain(&String::from_utf8_lossy(stderr));
+        for line in text.lines() {
+            let Some(warning) = line.trim_start().strip_prefix("warning: ") else {
+                continue;
+            };
+            if Self::WORTH.iter().any(|start| warning.starts_with(start)) {
+                let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.insert(format!("Nix: {warning}"));
+            }
+        }
+    }
+
+    /// Returns the warnings kept, sorted.
+    pub(super) fn seen(&self) -> Vec<String> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! sample {
+        ($version:literal, $name:literal) => {
+            include_str!(concat!("../../fixtures/nix/", $version, "/", $name, ".err"))
+        };
+    }
+
+    #[test]
+    fn the_last_error_is_the_one_that_counts() {
+        let messages: Vec<String> = [
+            sample!("2.26.3", "eval-fail-one"),
+            sample!("2.34.8", "eval-fail-one"),
+            sample!("2.26.3", "syntax-error"),
+            sample!("2.34.8", "syntax-error"),
+            sample!("2.34.8", "hash-mismatch"),
+            "no such thing",
+        ]
+        .iter()
+        .map(|stderr| format!("{:?}", last_error(stderr)))
+        .collect();
+        insta::assert_snapshot!(messages.join("\n"), @r#"
+        Some("error: gnome-shell has been removed, as it was unmaintained")
+        Some("error: gnome-shell has been removed, as it was unmaintained")
+        Some("error: syntax error, unexpected ';'\nat «string»:1:7:\n     1| { a = ; }\n      |       ^")
+        Some("error: syntax error, unexpected ';'\nat «string»:1:7:\n     1| { a = ; }\n      |       ^")
+        Some("error: hash mismatch in fixed-output derivation '/D/nix/store/4zx8v8qw9a58hcbyympq4gpl2wqrd3wk-src-1.drv':\nspecified: sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n   got:    sha256-mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=")
+        None
+        "#);
+    }
+
+    #[test]
+    fn warnings_worth_a_reader_are_kept_once() {
+        let warnings = Warnings::default();
+        for _ in 0..2 {
+            warnings.read(
+                b"warning: Git tree '/x' is dirty\n\
+                  \x1b[35;1mwarning:\x1b[0m ignoring untrusted flake configuration setting 'extra-substituters'.\n\
+                  warning: ignoring the client-specified setting 'builders', because it is a restricted setting\n",
+            );
+        }
+        insta::assert_snapshot!(warnings.seen().join("\n"), @"
+        Nix: ignoring the client-specified setting 'builders', because it is a restricted setting
+        Nix: ignoring untrusted flake configuration setting 'extra-substituters'.
+        ");
+    }
+}

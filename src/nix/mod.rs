@@ -1,0 +1,66 @@
+//! Nix: how each call is spelled, what its answers mean, and how its store is read.
+//!
+//! Every method of [`Nix`] is one question to Nix, asked in as few processes as Nix allows.
+
+mod build;
+mod call;
+mod error;
+mod eval;
+mod lock;
+mod message;
+mod settings;
+mod store;
+mod version;
+
+pub use build::{BuildFailure, Built, Derivation, Missing, Unbuildable, unbuildable};
+pub use call::Options;
+pub use error::NixError;
+pub use eval::{Discovered, EvalFailure, EvalResult, Evaluated};
+pub use message::Warnings;
+pub use settings::{Machines, Settings};
+pub use version::{MINIMUM_NIX, NixVersion};
+
+use crate::command::Door;
+
+/// The Nix on `PATH`, spoken to through its commands.
+#[derive(Debug, Clone)]
+pub struct Nix {
+    door: Door,
+    options: Options,
+    version: NixVersion,
+    warnings: Warnings,
+}
+
+impl Nix {
+    /// Returns a Nix that is called through `door`, every call carrying `options`.
+    ///
+    /// # Errors
+    ///
+    /// There is none on `PATH`, its version is not understood, or it is older than [`MINIMUM_NIX`].
+    pub async fn connect(door: Door, options: Options) -> Result<Self, NixError> {
+        let version = NixVersion::of(&door).await?;
+        Ok(Self {
+            door,
+            options,
+            version,
+            warnings: Warnings::default(),
+        })
+    }
+
+    /// Returns the version.
+    pub fn version(&self) -> &NixVersion {
+        &self.version
+    }
+
+    /// Returns what Nix warned of so far and a reader of the report should know, each once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.seen()
+    }
+
+    /// Adds settings that the flake asks for in its `nixConfig` and the user has accepted.
+    ///
+    /// `nix-store` reads no flake: a cache the flake names would not be used for building without this.
+    pub fn add_flake_settings(&mut self, settings: Vec<(String, String)>) {
+        self.options.flake_settings = settings;
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading closures from the store, through commands that print the same in every version.
+
+use std::io;
+use std::path::Path;
+
+use crate::closure::{Graph, GraphBuilder, Record, StorePath};
+
+use super::{Nix, NixError, call};
+
+impl Nix {
+    /// Returns the graph of everything that `roots` refer to, from two calls whatever their number.
+    ///
+    /// # Errors
+    ///
+    /// A root is not in the store, Nix fails, or its answers contradict each other: never a part of a closure.
+    pub async fn graph(&self, roots: &[&StorePath]) -> Result<Graph, NixError> {
+        let paths = self
+            .door
+            .run(&call::requisites(&self.options, roots))
+            .await?;
+        let dump = self
+            .door
+            .run(&call::dump_db(&self.options, paths.stdout))
+            .await?;
+        parse_dump(&dump.stdout)
+    }
+
+    /// Returns the path that users select packages through: what the link `sw` of a system, or `home-path`
+    /// of a home-manager generation, points to. None where `root` has no such link.
+    ///
+    /// # Errors
+    ///
+    /// The link cannot be read, or leads out of the store.
+    pub fn selected_path(&self, root: &StorePath) -> Result<Option<StorePath>, NixError> {
+        for name in ["sw", "home-path"] {
+            let link = Path::new(root.as_str()).join(name);
+            match std::fs::read_link(&link) {
+                Ok(target) => {
+                    let target = target.to_string_lossy();
+                    return StorePath::parse(&target)
+                        .map(Some)
+                        .map_err(|error| NixError::Store(format!("{}: {error}", link.display())));
+                }
+                // EINVAL: it is there, but no link.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound
+                            | io::ErrorKind::NotADirectory
+                            | io::ErrorKind::InvalidInput
+                    ) => {}
+                Err(source) => {
+                    return Err(NixError::File {
+                        path: link.display().to_string(),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads `nix-store --dump-db`: for each path a line each of path, hash, size of its archive, deriver (may be
+/// empty), number of references, and the references.
+fn parse_dump(text: &[u8]) -> Result<Graph, NixError> {
+    let broken = |error: &dyn std::fmt::Display| NixError::Store(error.to_string());
+    let text = std::str::from_utf8(text).map_err(|error| broken(&error))?;
+    let mut lines = text.lines();
+    let mut builder = GraphBuilder::new();
+    while let Some(path) = lines.next() {
+        let mut next = |what: &str| {
+            lines.next().ok_or_else(|| {
+                NixError::Store(format!("the record of {path} ends before its {what}"))
+            })
+        };
+        next("hash")?;
+        let nar_size = number(next("size")?)?;
+        let deriver = next("deriver")?;
+        let count: usize = number(next("number of references")?)?;
+        let references = (0..count)
+            .map(|_| next("references"))
+            .collect::<Result<_, _>>()?;
+        let record = Record {
+            path,
+            nar_size,
+            deriver: (!deriver.is_empty()).then_some(deriver),
+            references,
+        };
+        builder.add(&record).map_err(|error| broken(&error))?;
+    }
+    builder.finish().map_err(|error| broken(&error))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, NixError> {
+    text.parse()
+        .map_err(|_not_a_number| NixError::Store(format!("`{text}` should be a number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_is_read_whole_or_not_at_all() {
+        for dump in [
+            include_str!("../../fixtures/nix/2.26.3/dump-db.out"),
+            include_str!("../../fixtures/nix/2.34.8/dump-db.out"),
+        ] {
+            let graph = parse_dump(dump.as_bytes()).unwrap();
+            assert_eq!(graph.len(), 41);
+            // A dump that ends early lacks a line, or a path that another one refers to; or it
+            // ends with a record, and then the root, which comes last, is missing.
+            let lines: Vec<&str> = dump.lines().collect();
+            let mut whole = 0;
+            for cut in 1..lines.len() {
+                let text = lines[..cut].join("\n");
+                if let Ok(part) = parse_dump(text.as_bytes()) {
+                    assert!(part.len() < graph.len());
+                    whole += 1;
+                }
+            }
+            assert!(whole < graph.len());
+        }
+        assert!(parse_dump(b"\xff").is_err());
+        assert!(parse_dump(b"/nix/store/x\nh\n1\n\n0\n").is_err());
+        assert!(
+            parse_dump(b"/nix/store/00000000000000000000000000000000-x\nh\nmany\n\n0\n").is_err()
+        );
+        assert_eq!(parse_dump(b"").unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! From what became of the two sides of a host to what the update does to it. Pure.
+
+use crate::nix::{Evaluated, Unbuildable};
+use crate::report::{SideName, Status};
+
+/// What became of one side of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SideState {
+    /// There is no such side: the base has no lock.
+    Absent,
+    /// It has no derivation.
+    NotEvaluated {
+        /// Nix's message.
+        message: String,
+    },
+    /// It has a derivation.
+    Evaluated(Evaluated, BuildState),
+}
+
+/// What became of a derivation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BuildState {
+    /// It was not looked at.
+    NotTried,
+    /// Its output is in the store.
+    Valid,
+    /// It does not build.
+    Failed(FailedBuild),
+    /// Nothing here can build it.
+    Skipped(Unbuildable),
+    /// It could not be found out, and why.
+    Unknown(String),
+}
+
+/// What is told of a build that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FailedBuild {
+    /// The derivation that failed itself, of several the first by path.
+    pub derivation: Option<crate::closure::StorePath>,
+    /// Why.
+    pub reason: String,
+    /// The end of its log, raw.
+    pub log_tail: Vec<String>,
+}
+
+/// What the update does to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub status: Status,
+    /// Why it is skipped or unknown.
+    pub reason: Option<String>,
+    /// The side whose failure is worth telling.
+    pub failed: Option<SideName>,
+}
+
+impl Verdict {
+    fn of(status: Status) -> Self {
+        Self {
+            status,
+            reason: None,
+            failed: None,
+        }
+    }
+
+    fn failing(status: Status, side: SideName) -> Self {
+        Self {
+            status,
+            reason: None,
+            failed: Some(side),
+        }
+    }
+
+    fn because(status: Status, reason: String) -> Self {
+        Self {
+            status,
+            reason: Some(reason),
+            failed: None,
+        }
+    }
+}
+
+/// How a side stands, its details aside.
+#[derive(Clone, Copy)]
+enum Standing<'a> {
+    Absent,
+    Fine,
+    Fails,
+    Skipped(&'a Unbuildable),
+    Unknown(&'a str),
+}
+
+impl SideState {
+    pub(super) fn evaluated(&self) -> Option<&Evaluated> {
+        match self {
+            Self::Evaluated(evaluated, _) => Some(evaluated),
+            Self::Absent | Self::NotEvaluated { .. } => None,
+        }
+    }
+
+    pub(super) fn is_valid(&self) -> bool {
+        matches!(self, Self::Evaluated(_, BuildState::Valid))
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        match self {
+            Self::Absent => Standing::Absent,
+            Self::NotEvaluated { .. } | Self::Evaluated(_, BuildState::Failed(_)) => {
+                Standing::Fails
+            }
+            Self::Evaluated(_, BuildState::Valid) => Standing::Fine,
+            Self::Evaluated(_, BuildState::Skipped(what)) => Standing::Skipped(what),
+            Self::Evaluated(_, BuildState::Unknown(why)) => Standing::Unknown(why),
+            Self::Evaluated(_, BuildState::NotTried) => Standing::Unknown("it was not built"),
+        }
+    }
+}
+
+/// Returns what the update does to a host whose sides came out like this.
+pub(super) fn judge(before: &SideState, after: &SideState) -> Verdict {
+    if let (Some(b), Some(a)) = (before.evaluated(), after.evaluated())
+        && b.out == a.out
+    {
+        return Verdict::of(Status::Unchanged);
+    }
+    // What evaluated and does not any more is broken, whether or not it could be built here.
+    if matches!(after, SideState::NotEvaluated { .. })
+        && matches!(before, SideState::Evaluated(_, state) if !matches!(state, BuildState::Failed(_)))
+    {
+        return Verdict::failing(Status::Broken, SideName::After);
+    }
+    match (before.standing(), after.standing()) {
+        (Standing::Fine | Standing::Absent, Standing::Fine) => Verdict::of(Status::Changed),
+        (Standing::Fine | Standing::Absent, Standing::Fails) => {
+            Verdict::failing(Status::Broken, SideName::After)
+        }
+        (Standing::Fails, Standing::Fine) => Verdict::failing(Status::Mended, SideName::Before),
+        (Standing::Fails, Standing::Fails) => {
+            Verdict::failing(Status::AlreadyBroken, SideName::After)
+        }
+        // It fails, and whether it did before is not known.
+        (Standing::Skipped(what), Standing::Fails) => Verdict {
+            failed: Some(SideName::After),
+            ..Verdict::because(Status::Unknown, missing(what))
+        },
+        (Standing::Unknown(why), Standing::Fails) => Verdict {
+            failed: Some(SideName::After),
+            ..Verdict::because(Status::Unknown, why.to_owned())
+        },
+        (_, Standing::Skipped(what)) | (Standing::Skipped(what), _) => {
+            Verdict::because(Status::Skipped, missing(what))
+        }
+        (_, Standing::Unknown(why)) | (Standing::Unknown(why), _) => {
+            Verdict::because(Status::Unknown, why.to_owned())
+        }
+        // A host that goes away is not looked at: hosts are those of one flake.nix.
+        (_, Standing::Absent) => Verdict::because(
+            Status::Unknown,
+            "there is nothing after the update".to_owned(),
+        ),
+    }
+}
+
+/// Says what is missing to build something.
+fn missing(what: &Unbuildable) -> String {
+    let features = if what.features.is_empty() {
+        String::new()
+    } else {
+        format!(" with {}", what.features.join(", "))
+    };
+    format!(
+        "no builder for {}{features}, which {} needs",
+        what.system,
+        what.drv.name()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::closure::StorePath;
+
+    fn path(name: &str) -> StorePath {
+        StorePath::parse(&format!(
+            "/nix/store/00000000000000000000000000000000-{name}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_pair_of_sides_has_a_verdict() {
+        let side = |name: &str, state: BuildState| {
+            let evaluated = Evaluated {
+                drv: path(&format!("{name}.drv")),
+                out: path(name),
+                system: None,
+            };
+            SideState::Evaluated(evaluated, state)
+        };
+        let sides = |name: &str| {
+            vec![
+                ("absent", SideState::Absent),
+                (
+                    "no evaluation",
+                    SideState::NotEvaluated {
+                        message: "x".to_owned(),
+                    },
+                ),
+                ("fine", side(name, BuildState::Valid)),
+                (
+                    "fails",
+                    side(
+                        name,
+                        BuildState::Failed(FailedBuild {
+                            derivation: None,
+                            reason: "x".to_owned(),
+                            log_tail: Vec::new(),
+                        }),
+                    ),
+                ),
+                (
+                    "no builder",
+                    side(
+                        name,
+                        BuildState::Skipped(Unbuildable {
+                            drv: path("linux.drv"),
+                            system: "aarch64-linux".to_owned(),
+                            features: Vec::new(),
+                        }),
+                    ),
+                ),
+                (
+                    "unknown",
+                    side(name, BuildState::Unknown("timed out".to_owned())),
+                ),
+            ]
+        };
+        let mut table = Vec::new();
+        for (b, before) in sides("before") {
+            for (a, after) in sides("after") {
+                if a == "absent" {
+                    continue;
+                }
+                let verdict = judge(&before, &after);
+                table.push(format!(
+                    "{b:>13} -> {a:<13} {} {:?}",
+                    verdict.status.as_str(),
+                    verdict.failed
+                ));
+            }
+        }
+        insta::assert_snapshot!(table.join("\n"), @"
+               absent -> no evaluation broken Some(After)
+               absent -> fine          changed None
+               absent -> fails         broken Some(After)
+               absent -> no builder    skipped None
+               absent -> unknown       unknown None
+        no evaluation -> no evaluation already-broken Some(After)
+        no evaluation -> fine          mended Some(Before)
+        no evaluation -> fails         already-broken Some(After)
+        no evaluation -> no builder    skipped None
+        no evaluation -> unknown       unknown None
+                 fine -> no evaluation broken Some(After)
+                 fine -> fine          changed None
+                 fine -> fails         broken Some(After)
+                 fine -> no builder    skipped None
+                 fine -> unknown       unknown None
+                fails -> no evaluation already-broken Some(After)
+                fails -> fine          mended Some(Before)
+                fails -> fails         already-broken Some(After)
+                fails -> no builder    skipped None
+                fails -> unknown       unknown None
+           no builder -> no evaluation broken Some(After)
+           no builder -> fine          skipped None
+           no builder -> fails         unknown Some(After)
+           no builder -> no builder    skipped None
+           no builder -> unknown       skipped None
+              unknown -> no evaluation broken Some(After)
+              unknown -> fine          unknown None
+              unknown -> fails         unknown Some(After)
+              unknown -> no builder    skipped None
+              unknown -> unknown       unknown None
+        ");
+        let same = side("same", BuildState::NotTried);
+        assert_eq!(judge(&same, &same).status, Status::Unchanged);
+    }
+}

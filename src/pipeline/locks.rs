@@ -1,0 +1,200 @@
+//! The two lock files of a run, staged in the scratch directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::flake::lock::{Dialect, Edge, LockFile};
+use crate::nix::Nix;
+use crate::report::{InputChange, InputRevision, LockInfo, LockOrigin, Redactor};
+
+use super::source::Source;
+use super::{Error, LockSource, Request};
+
+/// The lock files compared.
+#[derive(Debug)]
+pub(super) struct Locks {
+    /// The file *before* is evaluated with; none where the base has no lock.
+    pub before: Option<PathBuf>,
+    /// The file *after* is evaluated with.
+    pub after: PathBuf,
+    /// The bytes of the new lock.
+    pub after_bytes: Vec<u8>,
+    /// They say the same.
+    pub same: bool,
+    /// What the report says of them.
+    pub info: LockInfo,
+    before_data: Option<LockFile>,
+    after_data: LockFile,
+}
+
+impl Locks {
+    /// Stages both locks in `scratch`. Nothing of the flake's own directory is written to.
+    pub(super) async fn stage(
+        nix: &Nix,
+        source: &Source,
+        request: &Request,
+        scratch: &Path,
+    ) -> Result<Self, Error> {
+        let base = source.parsed_lock()?;
+        let after = scratch.join("after.lock");
+        let completing = complete(nix, source, scratch);
+        let (before, ()) = match &request.lock {
+            LockSource::Staged if request.selects_inputs() => {
+                // Which inputs there are is known only from a lock that fits the flake.
+                let before = completing.await?;
+                let names = chosen_inputs(request, before.as_deref())?;
+                nix.update_lock(&source.reference, &names, &after).await?;
+                (before, ())
+            }
+            LockSource::Staged => {
+                let updating = async { Ok(nix.update_lock(&source.reference, &[], &after).await?) };
+                tokio::try_join!(completing, updating)?
+            }
+            LockSource::Tree => {
+                copy(&source.lock_path(), &after)?;
+                (completing.await?, ())
+            }
+            LockSource::Given(file) => {
+                copy(file, &after)?;
+                (completing.await?, ())
+            }
+        };
+        let mut after_bytes = read(&after)?;
+        let after_data = parse("the new flake.lock", &after_bytes)?;
+        let before_data = match &before {
+            Some(path) => Some(parse("the completed flake.lock", &read(path)?)?),
+            None => None,
+        };
+        let same = base.as_ref().is_some_and(|base| base.same_as(&after_data));
+        if let (true, Some(bytes)) = (same, &source.base_lock) {
+            // Nix may spell the same lock otherwise; nobody asked for that.
+            after_bytes.clone_from(bytes);
+        }
+        let completed = match (&base, &before_data) {
+            (Some(base), Some(before)) => !base.same_as(before),
+            _ => false,
+        };
+        let info = LockInfo {
+            before_hash: source.base_lock.as_deref().map(LockInfo::hash),
+            after_hash: LockInfo::hash(&after_bytes),
+            origin: match request.lock {
+                LockSource::Staged => LockOrigin::Staged,
+                LockSource::Tree => LockOrigin::Tree,
+                LockSource::Given(_) => LockOrigin::Given,
+            },
+            completed,
+        };
+        Ok(Self {
+            before,
+            after,
+            after_bytes,
+            same,
+            info,
+            before_data,
+            after_data,
+        })
+    }
+
+    /// Returns what changes between the two, in Nix's order.
+    pub(super) fn inputs(&self, redactor: &Redactor) -> Vec<InputChange> {
+        if self.same {
+            return Vec::new();
+        }
+        crate::flake::lock::changes(self.before_data.as_ref(), &self.after_data)
+            .into_iter()
+            .map(|change| {
+                let locked = [&change.after, &change.before]
+                    .into_iter()
+                    .flatten()
+                    .find_map(|edge| match edge {
+                        Edge::Locked(locked) => Some(locked),
+                        Edge::Follows(_) => None,
+                    });
+                InputChange {
+                    kind: locked.map(|locked| locked.kind().to_owned()),
+                    original: locked.map(|locked| redactor.line(&locked.original_url())),
+                    before: change.before.as_ref().map(|edge| revision(edge, redactor)),
+                    after: change.after.as_ref().map(|edge| revision(edge, redactor)),
+                    compare_url: None,
+                    transitive: change.name.is_transitive(),
+                    name: change.name.to_string(),
+                }
+            })
+            .collect()
+    }
+}
+
+fn revision(edge: &Edge, redactor: &Redactor) -> InputRevision {
+    match edge {
+        Edge::Follows(path) => InputRevision {
+            rev: None,
+            date: None,
+            url: None,
+            follows: Some(path.to_string()),
+        },
+        Edge::Locked(locked) => InputRevision {
+            rev: locked.rev().map(str::to_owned),
+            date: locked.date(),
+            url: Some(redactor.line(&locked.url(Dialect::Plain))),
+            follows: None,
+        },
+    }
+}
+
+/// Writes the base's lock, completed, to a file of its own; none where the base has none.
+async fn complete(nix: &Nix, source: &Source, scratch: &Path) -> Result<Option<PathBuf>, Error> {
+    let Some(bytes) = &source.base_lock else {
+        return Ok(None);
+    };
+    let base = scratch.join("base.lock");
+    let before = scratch.join("before.lock");
+    std::fs::write(&base, bytes).map_err(|source| Error::file(&base, source))?;
+    nix.complete_lock(&source.reference, &base, &before).await?;
+    Ok(Some(before))
+}
+
+/// Returns the names to update: those asked for, or all of the flake's own but those to leave alone.
+fn chosen_inputs(request: &Request, before: Option<&Path>) -> Result<Vec<String>, Error> {
+    let Some(before) = before else {
+        return Err(Error::NoLockToChooseFrom);
+    };
+    let lock = parse("flake.lock", &read(before)?)?;
+    let own: Vec<&str> = lock.root_inputs().collect();
+    for name in request.inputs.iter().chain(&request.exclude_inputs) {
+        // Nix only warns of a name it does not know, and succeeds.
+        let first = name.split('/').next().unwrap_or(name);
+        if !own.contains(&first) {
+            return Err(Error::UnknownInput {
+                name: name.clone(),
+                known: own.iter().map(|name| (*name).to_owned()).collect(),
+            });
+        }
+    }
+    let names: Vec<String> = if request.inputs.is_empty() {
+        lock.root_inputs().map(str::to_owned).collect()
+    } else {
+        request.inputs.clone()
+    };
+    let names: Vec<String> = names
+        .into_iter()
+        .filter(|name| !request.exclude_inputs.contains(name))
+        .collect();
+    if names.is_empty() {
+        return Err(Error::NoInputLeft);
+    }
+    Ok(names)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::write(to, read(from)?).map_err(|source| Error::file(to, source))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::file(path, source))
+}
+
+fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
+    LockFile::parse(bytes).map_err(|source| Error::Lock {
+        which: which.to_owned(),
+        source,
+    })
+}

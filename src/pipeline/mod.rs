@@ -1,0 +1,349 @@
+//! The whole flow, as code: the only room that knows the others.
+
+mod commands;
+mod deliver;
+mod error;
+mod hosts;
+mod judge;
+mod locks;
+mod request;
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::command::Door;
+use crate::flake::{AttrPath, Excluded, HostFilter, Selection};
+use crate::nix::{Discovered, Nix, Settings};
+use crate::report::{
+    ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Redactor, Report, SCHEMA, Scope,
+    ScopePatterns, Side, Status, StepTiming, Timing, Tool,
+};
+
+pub use commands::{Surroundings, run};
+pub use deliver::{Delivery, outputs};
+pub use error::Error;
+pub use request::{LockSource, Machine, Request, Submodules};
+
+use locks::Locks;
+use source::Source;
+
+/// The target of the events that begin a step, which the log shows as a heading.
+pub const STEP: &str = "flake_herald::step";
+
+/// What a run needs from its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The way to other processes.
+    pub door: Door,
+    /// When the run began.
+    pub now: Timestamp,
+    /// The machine it runs on.
+    pub machine: Machine,
+    /// Secrets that must not be shown.
+    pub secrets: Vec<String>,
+    /// What is known before the run and belongs into the report's warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Finds the hosts, stages the update, builds both sides of every host and says what differs.
+///
+/// Neither the working tree nor the repository is touched; everything made on the way is below a temporary
+/// directory, which is gone afterwards.
+///
+/// # Errors
+///
+/// What ends a run as a whole. A host that fails is a value in the report.
+pub async fn report(
+    request: &Request,
+    context: &Context,
+    logs: Option<&Path>,
+) -> Result<(Report, Vec<u8>), Error> {
+    let scratch = scratch()?;
+    let redactor = Redactor::new(
+        context.secrets.clone(),
+        vec![scratch.path().display().to_string()],
+    );
+    let mut steps = Steps::new();
+    let filter = request.filter()?;
+    let attrs = request.attr_paths()?;
+    let source = Source::find(request)?;
+
+    steps.begin("inputs", "Staging the update");
+    let mut nix = connect(request, context, &source).await?;
+    let (settings, discovered, locks) = tokio::try_join!(
+        async { Ok::<Settings, Error>(nix.settings().await?) },
+        async {
+            Ok(nix
+                .discover(&source.reference, &request.kinds, &attrs)
+                .await?)
+        },
+        Locks::stage(&nix, &source, request, scratch.path()),
+    )?;
+    let Discovered { store_dir, hosts } = discovered;
+    let Selection { hosts, excluded } = filter.select(hosts, &request.kinds)?;
+
+    let reports = if locks.same {
+        hosts.iter().map(unchanged).collect()
+    } else {
+        if request.nix.accept_flake_config {
+            let accepted = nix.flake_settings(&source.path.join("flake.nix")).await?;
+            nix.add_flake_settings(accepted);
+        }
+        hosts::look(hosts::Look {
+            nix: &nix,
+            source: &source,
+            locks: &locks,
+            hosts: &hosts,
+            machines: &settings.machines,
+            request,
+            machine: &context.machine,
+            scratch: scratch.path(),
+            logs,
+            redactor: &redactor,
+            steps: &mut steps,
+        })
+        .await?
+    };
+    steps.end();
+
+    let mut warnings: Vec<String> = context.warnings.clone();
+    warnings.extend(source.warnings.iter().cloned());
+    warnings.extend(nix.warnings());
+    let outcome = if locks.same {
+        Outcome::LockUnchanged
+    } else if reports.iter().any(HostReport::counts_as_changed) {
+        Outcome::Changed
+    } else {
+        Outcome::ClosuresUnchanged
+    };
+    let mut report = Report {
+        schema: SCHEMA,
+        tool: Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        nix: NixInfo {
+            version: nix.version().text.clone(),
+            store_dir,
+        },
+        flake: FlakeInfo {
+            dir: source.dir.clone(),
+            rev: source.rev.clone(),
+        },
+        scope: scope(request, &source, &attrs),
+        inputs: locks.inputs(&redactor),
+        lock: locks.info,
+        outcome,
+        excluded: self::excluded(&excluded),
+        fleet: Fleet::of(&reports),
+        hosts: reports,
+        warnings: warnings
+            .iter()
+            .map(|warning| redactor.line(warning))
+            .collect(),
+        digest: String::new(),
+        timing: steps.timing(context.now),
+        pull_request: None,
+    };
+    report.seal();
+    if request.write_lock && !locks.same {
+        replace(&source.lock_path(), &locks.after_bytes)?;
+    }
+    Ok((report, locks.after_bytes))
+}
+
+/// The hosts that would be looked at.
+#[derive(Debug, Clone)]
+pub struct HostList {
+    /// What was asked for.
+    pub scope: Scope,
+    /// The hosts wanted, those left out.
+    pub selection: Selection,
+    /// The system of each host wanted, where that was asked for and it evaluates.
+    pub systems: Vec<Option<String>>,
+}
+
+/// Finds the hosts that would be looked at; evaluates them only where `systems` are asked for.
+///
+/// # Errors
+///
+/// As [`report`].
+pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Result<HostList, Error> {
+    let filter = request.filter()?;
+    let attrs = request.attr_paths()?;
+    let source = Source::find(request)?;
+    let nix = connect(request, context, &source).await?;
+    let discovered = nix
+        .discover(&source.reference, &request.kinds, &attrs)
+        .await?;
+    let selection = filter.select(discovered.hosts, &request.kinds)?;
+    let systems = if systems {
+        let scratch = scratch()?;
+        hosts::systems(
+            &nix,
+            &source,
+            &selection.hosts,
+            request,
+            &context.machine,
+            scratch.path(),
+        )
+        .await?
+    } else {
+        vec![None; selection.hosts.len()]
+    };
+    Ok(HostList {
+        scope: scope(request, &source, &attrs),
+        selection,
+        systems,
+    })
+}
+
+/// Stages the new lock and nothing else. Returns whether it differs, and its bytes.
+///
+/// # Errors
+///
+/// As [`report`].
+pub async fn lock(request: &Request, context: &Context) -> Result<(bool, Vec<u8>), Error> {
+    let scratch = scratch()?;
+    let source = Source::find(request)?;
+    let nix = connect(request, context, &source).await?;
+    tracing::info!(target: STEP, "Staging the update");
+    let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
+    for warning in source.warnings.iter().chain(&nix.warnings()) {
+        tracing::warn!("{warning}");
+    }
+    Ok((!locks.same, locks.after_bytes))
+}
+
+async fn connect(request: &Request, context: &Context, source: &Source) -> Result<Nix, Error> {
+    tracing::debug!("the flake is {}", source.reference);
+    Ok(Nix::connect(context.door.clone(), request.nix.clone()).await?)
+}
+
+fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {
+    Scope::new(ScopePatterns {
+        dir: source.dir.clone(),
+        kinds: request.kinds.clone(),
+        attrs: attrs.iter().map(ToString::to_string).collect(),
+        hosts: request.hosts.clone(),
+        exclude_hosts: HostFilter::effective_excludes(
+            &request.exclude_hosts,
+            request.default_excludes,
+        ),
+        inputs: request.inputs.clone(),
+        exclude_inputs: request.exclude_inputs.clone(),
+    })
+}
+
+/// Returns the hosts left out as reports have them.
+fn excluded(hosts: &[Excluded]) -> Vec<ExcludedHost> {
+    hosts
+        .iter()
+        .map(|host| ExcludedHost {
+            kind: host.id.kind,
+            name: host.id.name.clone(),
+            pattern: host.pattern.clone(),
+        })
+        .collect()
+}
+
+/// A host where the lock does not change: nothing of it was evaluated.
+fn unchanged(host: &crate::flake::Host) -> HostReport {
+    HostReport {
+        name: host.id.name.clone(),
+        kind: host.id.kind,
+        attr: host.attr.to_string(),
+        system: None,
+        status: Status::Unchanged,
+        reason: None,
+        before: None::<Side>,
+        after: None,
+        diff: None,
+        impact: None,
+        failure: None,
+    }
+}
+
+fn scratch() -> Result<tempfile::TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix("flake-herald.")
+        .tempdir()
+        .map_err(|source| Error::file(Path::new("the temporary directory"), source))
+}
+
+/// Puts `bytes` in the place of `file` at once: whoever reads it sees the old or the new one.
+fn replace(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    use std::io::Write as _;
+    let failed = |source| Error::file(file, source);
+    let dir: PathBuf = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut new = tempfile::Builder::new()
+        .prefix(".flake-herald.")
+        .tempfile_in(dir)
+        .map_err(failed)?;
+    new.write_all(bytes).map_err(failed)?;
+    if let Ok(metadata) = std::fs::metadata(file) {
+        new.as_file()
+            .set_permissions(metadata.permissions())
+            .map_err(failed)?;
+    } else {
+        // A temporary file is for its owner only; a lock file is for everybody who reads the repository.
+        use std::os::unix::fs::PermissionsExt as _;
+        new.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(0o644))
+            .map_err(failed)?;
+    }
+    new.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// The steps of a run, with what each took.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    started: Instant,
+    current: Option<(&'static str, Instant)>,
+    done: Vec<StepTiming>,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            current: None,
+            done: Vec::new(),
+        }
+    }
+
+    /// Ends the step before and begins another, saying so in the log.
+    pub(crate) fn begin(&mut self, name: &'static str, heading: &str) {
+        self.end();
+        tracing::info!(target: STEP, "{heading}");
+        self.current = Some((name, Instant::now()));
+    }
+
+    fn end(&mut self) {
+        if let Some((name, since)) = self.current.take() {
+            self.done.push(StepTiming {
+                name: name.to_owned(),
+                ms: milliseconds(since),
+            });
+        }
+    }
+
+    fn timing(&self, started: Timestamp) -> Timing {
+        Timing {
+            started: started.to_string(),
+            total_ms: milliseconds(self.started),
+            steps: self.done.clone(),
+        }
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,113 @@
+//! What a run is asked to do, in the rooms' own terms.
+
+use std::path::PathBuf;
+
+use crate::flake::{AttrPath, AttrPathError, FilterError, HostFilter, Kind};
+use crate::nix;
+
+/// What a run is asked to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The flake's directory.
+    pub flake: PathBuf,
+    /// The kinds of hosts to look at.
+    pub kinds: Vec<Kind>,
+    /// Attribute paths of further derivations.
+    pub attrs: Vec<String>,
+    /// Patterns of hosts to look at; all where empty.
+    pub hosts: Vec<String>,
+    /// Patterns of hosts to leave out.
+    pub exclude_hosts: Vec<String>,
+    /// Whether the default exclude is in force.
+    pub default_excludes: bool,
+    /// Inputs to update; all where empty.
+    pub inputs: Vec<String>,
+    /// Inputs to leave alone.
+    pub exclude_inputs: Vec<String>,
+    /// Whether submodules are part of the flake.
+    pub submodules: Submodules,
+    /// Where the new lock comes from.
+    pub lock: LockSource,
+    /// Whether the new lock is written to the working tree in the end.
+    pub write_lock: bool,
+    /// How many evaluations run at once.
+    pub eval_jobs: Option<usize>,
+    /// How many hosts one evaluation takes.
+    pub eval_batch: Option<usize>,
+    /// What is handed to every call of Nix.
+    pub nix: nix::Options,
+}
+
+/// Where the new lock comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockSource {
+    /// It is staged by updating the base's.
+    Staged,
+    /// It is the working tree's.
+    Tree,
+    /// It is this file.
+    Given(PathBuf),
+}
+
+/// Whether git submodules are part of the flake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submodules {
+    /// Where one is checked out.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// The machine a run is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// How many threads run at once.
+    pub threads: usize,
+    /// Memory that is free to use, in bytes, where that is known.
+    pub memory: Option<u64>,
+}
+
+/// What one host may take while it is evaluated together with others, in bytes. NixOS systems take some
+/// hundred MiB each, and a batch shares what they have in common.
+const MEMORY_PER_HOST: u64 = 700 * 1024 * 1024;
+
+impl Request {
+    pub(super) fn filter(&self) -> Result<HostFilter, FilterError> {
+        HostFilter::new(&self.hosts, &self.exclude_hosts, self.default_excludes)
+    }
+
+    pub(super) fn attr_paths(&self) -> Result<Vec<AttrPath>, AttrPathError> {
+        self.attrs
+            .iter()
+            .map(|text| AttrPath::parse(text))
+            .collect()
+    }
+
+    /// Whether not all of the flake's inputs are to be updated.
+    pub(super) fn selects_inputs(&self) -> bool {
+        !(self.inputs.is_empty() && self.exclude_inputs.is_empty())
+    }
+
+    /// Returns how many evaluations run at once: one for each side unless asked otherwise, for more of them
+    /// only double the memory.
+    pub(super) fn eval_jobs(&self, machine: &Machine) -> usize {
+        self.eval_jobs
+            .unwrap_or_else(|| machine.threads.min(2))
+            .max(1)
+    }
+
+    /// Returns how many hosts one evaluation takes: as many as fit the memory when `jobs` run at once.
+    pub(super) fn eval_batch(&self, machine: &Machine, jobs: usize) -> usize {
+        const UNKNOWN_MEMORY: usize = 4;
+        let fits = match machine.memory {
+            Some(memory) => {
+                let each = MEMORY_PER_HOST.saturating_mul(u64::try_from(jobs).unwrap_or(1));
+                usize::try_from(memory / each).unwrap_or(usize::MAX)
+            }
+            None => UNKNOWN_MEMORY,
+        };
+        self.eval_batch.unwrap_or(fits).clamp(1, 1_000)
+    }
+}

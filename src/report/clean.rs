@@ -1,0 +1,267 @@
+//! Foreign text, made fit for a report: no colours, no secrets, nothing that differs between two runs.
+
+use std::fmt;
+
+/// Cleans text that comes from outside: logs, errors, URLs.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    secrets: Vec<String>,
+    temporary: Vec<String>,
+}
+
+// Derived, it would print what it hides.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor")
+            .field("secrets", &self.secrets.len())
+            .field("temporary", &self.temporary)
+            .finish()
+    }
+}
+
+impl Redactor {
+    /// Returns a redactor that hides `secrets`, and names directories of `temporary` as such.
+    pub fn new(secrets: Vec<String>, temporary: Vec<String>) -> Self {
+        let mut secrets: Vec<String> = secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        // The longest first, or a secret within a secret would leave the rest of it.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets, temporary }
+    }
+
+    /// Returns one line of a log: without colours and control characters, the last state of a progress bar,
+    /// secrets and user names in URLs hidden, build directories and durations blotted out.
+    pub fn line(&self, text: &str) -> String {
+        // A carriage return starts the line anew: what was before it is not what a terminal shows.
+        let text = text.trim_end_matches('\r');
+        let text = text.rsplit('\r').next().unwrap_or(text);
+        let text = anstream::adapter::strip_str(text).to_string();
+        let text: String = text
+            .chars()
+            .map(|c| if c == '\t' { ' ' } else { c })
+            .filter(|c| !c.is_control())
+            .collect();
+        let mut text = hide_userinfo(&text);
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "***");
+        }
+        for dir in &self.temporary {
+            text = text.replace(dir.as_str(), "<tmp>");
+        }
+        hide_durations(&hide_build_directories(&text))
+    }
+
+    /// Returns a text of several lines, each as [`Redactor::line`] makes it.
+    pub fn text(&self, text: &str) -> String {
+        let lines: Vec<String> = text.lines().map(|line| self.line(line)).collect();
+        lines.join("\n").trim_end().to_owned()
+    }
+}
+
+/// Returns text that no runner reads a command in: one begins a line with `::`, or holds `##[` anywhere.
+///
+/// An invisible space (U+200B) breaks either; a reader sees the same.
+pub fn defused(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let start = line.len() - line.trim_start().len();
+        let (indent, rest) = line.split_at(start);
+        out.push_str(indent);
+        if rest.starts_with("::") {
+            out.push('\u{200b}');
+        }
+        out.push_str(&rest.replace("##[", "##\u{200b}["));
+    }
+    out
+}
+
+/// Takes `user:password@` out of URLs.
+fn hide_userinfo(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + 3);
+        out.push_str(head);
+        let end = tail
+            .find(|c: char| {
+                c.is_whitespace() || matches!(c, '/' | '?' | '#' | '\'' | '"' | '`' | '<' | '>')
+            })
+            .unwrap_or(tail.len());
+        let (authority, after) = tail.split_at(end);
+        match authority.rfind('@') {
+            // `git@` of an SSH address names nobody, and is part of what the flake says.
+            Some(at) if authority.get(..at) != Some("git") => {
+                out.push_str(authority.get(at + 1..).unwrap_or(""));
+            }
+            _ => out.push_str(authority),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Blots out the directories Nix builds in: `/tmp/nix-build-NAME.drv-0`, `/nix/var/nix/builds/nix-12-34`, `/build` stays.
+fn hide_build_directories(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let found = ["/nix-build-", "/builds/nix-"]
+            .iter()
+            .filter_map(|mark| rest.find(mark))
+            .min();
+        let Some(at) = found else {
+            out.push_str(rest);
+            return out;
+        };
+        let (head, tail) = rest.split_at(at);
+        // Back to where the path begins, on to where its directory ends.
+        let start = head.rfind(|c: char| !is_path_char(c)).map_or(0, |i| {
+            i + head
+                .get(i..)
+                .and_then(|s| s.chars().next())
+                .map_or(1, char::len_utf8)
+        });
+        out.push_str(head.get(..start).unwrap_or(""));
+        out.push_str("<build>");
+        let tail = tail.strip_prefix("/builds").unwrap_or(tail);
+        let end = tail
+            .char_indices()
+            .skip(1)
+            .find(|(_, c)| *c == '/' || !is_path_char(*c))
+            .map_or(tail.len(), |(i, _)| i);
+        rest = tail.get(end..).unwrap_or("");
+    }
+}
+
+fn is_path_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '?' | '=')
+}
+
+/// Blots out durations with a fraction or after `in`: `0.34s`, `12.5 seconds`, `in 3s`.
+fn hide_durations(text: &str) -> String {
+    const UNITS: [&str; 11] = [
+        "milliseconds",
+        "millisecond",
+        "seconds",
+        "second",
+        "minutes",
+        "minute",
+        "secs",
+        "sec",
+        "ms",
+        "min",
+        "s",
+    ];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before: Option<char> = None;
+    while let Some(c) = rest.chars().next() {
+        let starts = c.is_ascii_digit()
+            && !before.is_some_and(|p| p.is_alphanumeric() || matches!(p, '.' | '-' | '_'));
+        if starts {
+            let number = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .unwrap_or(rest.len());
+            let (digits, tail) = rest.split_at(number);
+            let word = tail.strip_prefix(' ').unwrap_or(tail);
+            let unit = UNITS.iter().find(|unit| {
+                word.strip_prefix(**unit).is_some_and(|after| {
+                    !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            });
+            let fraction = digits.matches('.').count() == 1;
+            let timed = fraction || out.ends_with("in ") || out.ends_with("after ");
+            if let (Some(unit), true) = (unit, timed && !digits.ends_with('.')) {
+                out.push_str("<duration>");
+                rest = word.get(unit.len()..).unwrap_or("");
+            } else {
+                out.push_str(digits);
+                rest = tail;
+            }
+            before = Some('0');
+            continue;
+        }
+        out.push(c);
+        before = Some(c);
+        rest = rest.get(c.len_utf8()..).unwrap_or("");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_or_tells_too_much_is_taken_out() {
+        let redactor = Redactor::new(
+            vec![
+                "s3cr3t".to_owned(),
+                "s3cr3t-and-more".to_owned(),
+                String::new(),
+            ],
+            vec!["/tmp/flake-herald.x1".to_owned()],
+        );
+        let table = [
+            "plain text, version 1.2.3s of 2024 in 3 parts",
+            "\x1b[31;1merror:\x1b[0m red",
+            "10%\r50%\r100% done\r",
+            "fetching https://alice:s3cret@example.org/x.git and ssh://git@host/y",
+            "token s3cr3t-and-more, s3cr3t",
+            "at /tmp/flake-herald.x1/after.lock:3",
+            "cd /tmp/nix-build-php-8.2.19.drv-0/source && make",
+            "file '/nix/var/nix/builds/nix-1234-5678/x.c': no",
+            "test result: ok in 0.34s; took 12.5 seconds; slept 3 s; in 3s; 1.5x",
+            "timed out after 1 seconds",
+            "bell\x07 and\ttab",
+        ]
+        .map(|text| redactor.line(text));
+        insta::assert_snapshot!(table.join("\n"), @"
+        plain text, version 1.2.3s of 2024 in 3 parts
+        error: red
+        100% done
+        fetching https://example.org/x.git and ssh://git@host/y
+        token ***, ***
+        at <tmp>/after.lock:3
+        cd <build>/source && make
+        file '<build>/x.c': no
+        test result: ok in <duration>; took <duration>; slept 3 s; in <duration>; 1.5x
+        timed out after <duration>
+        bell and tab
+        ");
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_runner() {
+        let text =
+            "a\n::set-env name=X::y\n  ::error::no\nx ::fine::\n##[group]x ##[set-output]\nlast";
+        let table: Vec<String> = defused(text)
+            .lines()
+            .map(|line| line.escape_debug().to_string())
+            .collect();
+        insta::assert_snapshot!(table.join("\n"), @r"
+        a
+        \u{200b}::set-env name=X::y
+          \u{200b}::error::no
+        x ::fine::
+        ##\u{200b}[group]x ##\u{200b}[set-output]
+        last
+        ");
+        assert_eq!(defused("nothing\nto do\n"), "nothing\nto do\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in "\\PC*(://|/nix-build-|[0-9.]+ ?s|@|\r|\x1b\\[)*\\PC*") {
+            let redactor = Redactor::new(vec!["x".to_owned()], Vec::new());
+            let line = redactor.line(&text);
+            prop_assert!(!line.chars().any(char::is_control));
+            prop_assert!(!line.contains('x'));
+        }
+    }
+}

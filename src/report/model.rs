@@ -1,0 +1,532 @@
+//! `report.json`, schema 1. A missing value is null, never absent; order is fixed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::closure::{ClosureDiff, StorePath};
+use crate::flake::Kind;
+
+/// The number of the schema. Fields may be added within it, never changed or taken away.
+pub const SCHEMA: u32 = 1;
+
+/// What an update changes on every host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What made the report.
+    pub tool: Tool,
+    /// The Nix it was made with.
+    pub nix: NixInfo,
+    /// The flake.
+    pub flake: FlakeInfo,
+    /// What was asked for.
+    pub scope: Scope,
+    /// The two lock files.
+    pub lock: LockInfo,
+    /// What came of it, as far as closures go.
+    pub outcome: Outcome,
+    /// Hosts that a pattern left out, by kind and name.
+    pub excluded: Vec<ExcludedHost>,
+    /// The inputs that change, in the order Nix lists them.
+    pub inputs: Vec<InputChange>,
+    /// Every host looked at, by kind and name.
+    pub hosts: Vec<HostReport>,
+    /// The hosts in numbers.
+    pub fleet: Fleet,
+    /// What a reader should know before relying on the report.
+    pub warnings: Vec<String>,
+    /// SHA-256, in hex, over what a reader would see: equal digests, equal reports. See [`Report::seal`].
+    pub digest: String,
+    /// When and how long. Differs between two runs over the same input.
+    pub timing: Timing,
+    /// The pull request that carries the report, once there is one.
+    pub pull_request: Option<Value>,
+}
+
+/// A program and its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The Nix in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NixInfo {
+    /// Its version as it prints it.
+    pub version: String,
+    /// Its store's directory, such as `/nix/store`.
+    pub store_dir: String,
+}
+
+/// The flake that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlakeInfo {
+    /// Its directory within the repository; `.` at the top.
+    pub dir: String,
+    /// The commit evaluated; null where the working tree differed from it by more than the lock, or there is no git.
+    pub rev: Option<String>,
+}
+
+/// What was asked for: two reports of one scope speak about the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The first 16 hex digits of the SHA-256 of the other fields' canonical JSON.
+    pub id: String,
+    /// The flake's directory within the repository; `.` at the top.
+    pub dir: String,
+    /// The kinds of hosts, sorted.
+    pub kinds: Vec<Kind>,
+    /// The attribute paths of `--attr`, sorted.
+    pub attrs: Vec<String>,
+    /// The patterns of `--host`, sorted.
+    pub hosts: Vec<String>,
+    /// The patterns that leave hosts out, the default one included, sorted.
+    pub exclude_hosts: Vec<String>,
+    /// The inputs to update, sorted; all where empty.
+    pub inputs: Vec<String>,
+    /// The inputs not to update, sorted.
+    pub exclude_inputs: Vec<String>,
+}
+
+/// The parts of a [`Scope`], in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ScopePatterns {
+    /// See [`Scope::dir`].
+    pub dir: String,
+    /// See [`Scope::kinds`].
+    pub kinds: Vec<Kind>,
+    /// See [`Scope::attrs`].
+    pub attrs: Vec<String>,
+    /// See [`Scope::hosts`].
+    pub hosts: Vec<String>,
+    /// See [`Scope::exclude_hosts`].
+    pub exclude_hosts: Vec<String>,
+    /// See [`Scope::inputs`].
+    pub inputs: Vec<String>,
+    /// See [`Scope::exclude_inputs`].
+    pub exclude_inputs: Vec<String>,
+}
+
+impl Scope {
+    /// Returns the scope of these patterns, sorted, each once, with its identity.
+    pub fn new(mut patterns: ScopePatterns) -> Self {
+        fn tidy<T: Ord>(list: &mut Vec<T>) {
+            list.sort();
+            list.dedup();
+        }
+        tidy(&mut patterns.kinds);
+        for list in [
+            &mut patterns.attrs,
+            &mut patterns.hosts,
+            &mut patterns.exclude_hosts,
+            &mut patterns.inputs,
+            &mut patterns.exclude_inputs,
+        ] {
+            tidy(list);
+        }
+        let mut id = sha256_hex(canonical(&patterns).as_bytes());
+        id.truncate(16);
+        Self {
+            id,
+            dir: patterns.dir,
+            kinds: patterns.kinds,
+            attrs: patterns.attrs,
+            hosts: patterns.hosts,
+            exclude_hosts: patterns.exclude_hosts,
+            inputs: patterns.inputs,
+            exclude_inputs: patterns.exclude_inputs,
+        }
+    }
+}
+
+/// The lock files compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockInfo {
+    /// SHA-256, in hex, of the base's `flake.lock`; null where it has none.
+    pub before_hash: Option<String>,
+    /// SHA-256, in hex, of the new `flake.lock`.
+    pub after_hash: String,
+    /// Where the new one comes from.
+    pub origin: LockOrigin,
+    /// The base's lock did not fit its `flake.nix`, and was completed before comparing.
+    pub completed: bool,
+}
+
+impl LockInfo {
+    /// Returns the hash of a lock file's bytes, as this type holds it.
+    pub fn hash(bytes: &[u8]) -> String {
+        sha256_hex(bytes)
+    }
+}
+
+/// Where the new lock comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockOrigin {
+    /// Updated by us.
+    Staged,
+    /// Named by the user.
+    Given,
+    /// Found in the working tree.
+    Tree,
+}
+
+/// What came of a run, as far as closures go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// At least one host's closure changes, or cannot be proved not to.
+    Changed,
+    /// The lock does not change.
+    LockUnchanged,
+    /// The lock changes, and every host is proved unchanged.
+    ClosuresUnchanged,
+}
+
+impl Outcome {
+    /// Returns the word used in reports and outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::LockUnchanged => "lock-unchanged",
+            Self::ClosuresUnchanged => "closures-unchanged",
+        }
+    }
+}
+
+/// A host left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedHost {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The pattern that left it out.
+    pub pattern: String,
+}
+
+/// An input that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputChange {
+    /// Its path from the flake, as in `home-manager/nixpkgs`.
+    pub name: String,
+    /// What it is fetched by: `github`, `git`, `tarball`, … ; null for one that only follows another.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// What the flake asks for, as a flake reference.
+    pub original: Option<String>,
+    /// What was locked; null for an input that is new.
+    pub before: Option<InputRevision>,
+    /// What will be locked; null for an input that goes.
+    pub after: Option<InputRevision>,
+    /// A page that shows what lies between the two.
+    pub compare_url: Option<String>,
+    /// It is an input of an input.
+    pub transitive: bool,
+}
+
+/// What an input is locked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRevision {
+    /// The commit.
+    pub rev: Option<String>,
+    /// The UTC day of its last change, `YYYY-MM-DD`.
+    pub date: Option<String>,
+    /// The locked flake reference; null for an input that follows another.
+    pub url: Option<String>,
+    /// The input that it follows, where it does.
+    pub follows: Option<String>,
+}
+
+/// What the update means for one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The attribute path of what was evaluated.
+    pub attr: String,
+    /// Its system; null where it did not evaluate.
+    pub system: Option<String>,
+    /// What the update does to it.
+    pub status: Status,
+    /// Why it was skipped or is unknown.
+    pub reason: Option<String>,
+    /// Before the update; null where it did not evaluate.
+    pub before: Option<Side>,
+    /// After the update; null where it does not evaluate.
+    pub after: Option<Side>,
+    /// What differs, where both closures were read.
+    pub diff: Option<ClosureDiff>,
+    /// What the difference means for who runs the host; null where there is none, or it is not known.
+    pub impact: Option<Value>,
+    /// What failed.
+    pub failure: Option<Failure>,
+}
+
+/// What an update does to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Fine before, fails after.
+    Broken,
+    /// Fails before and after.
+    AlreadyBroken,
+    /// Failed before, fine after.
+    Mended,
+    /// Fine before and after, and different.
+    Changed,
+    /// Nothing here can build it.
+    Skipped,
+    /// It could not be found out.
+    Unknown,
+    /// The same before and after.
+    Unchanged,
+}
+
+impl Status {
+    /// Every status, in the order in which a reader should hear of them.
+    pub const ALL: [Self; 7] = [
+        Self::Broken,
+        Self::AlreadyBroken,
+        Self::Mended,
+        Self::Changed,
+        Self::Skipped,
+        Self::Unknown,
+        Self::Unchanged,
+    ];
+
+    /// Returns the word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Broken => "broken",
+            Self::AlreadyBroken => "already-broken",
+            Self::Mended => "mended",
+            Self::Changed => "changed",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// One side of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// Its derivation.
+    pub drv_path: StorePath,
+    /// What building it gives.
+    pub out_path: StorePath,
+    /// How many paths its closure has; null where it was not read.
+    pub paths: Option<u64>,
+    /// The size of its closure, in bytes of archives; null where it was not read.
+    pub nar_size: Option<u64>,
+}
+
+/// Why a host failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// At what.
+    pub stage: Stage,
+    /// Which side of the update failed; for a host that failed on both, the side after.
+    pub side: SideName,
+    /// The tool's own words.
+    pub error: String,
+    /// The derivation that failed to build; null for another stage.
+    pub derivation: Option<String>,
+    /// The end of its log.
+    pub log_tail: Vec<String>,
+    /// The file that holds the whole log, where one was written.
+    pub log_path: Option<String>,
+}
+
+/// The stage at which a host failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It has no derivation.
+    Evaluate,
+    /// Its derivation does not build.
+    Build,
+    /// Its closure cannot be read.
+    Read,
+}
+
+impl Stage {
+    /// Returns what the host fails to do.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Evaluate => "evaluate",
+            Self::Build => "build",
+            Self::Read => "be read",
+        }
+    }
+}
+
+/// A side of the update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SideName {
+    /// With the base's lock.
+    Before,
+    /// With the new lock.
+    After,
+}
+
+/// The hosts in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// All that were looked at.
+    pub hosts: u64,
+    /// With status `changed`.
+    pub changed: u64,
+    /// With status `unchanged`.
+    pub unchanged: u64,
+    /// With status `broken`.
+    pub broken: u64,
+    /// With status `already-broken`.
+    pub already_broken: u64,
+    /// With status `mended`.
+    pub mended: u64,
+    /// With status `skipped`.
+    pub skipped: u64,
+    /// With status `unknown`.
+    pub unknown: u64,
+    /// The sum of the hosts' `size_delta`, in bytes. What hosts share counts for each.
+    pub size_delta: i64,
+}
+
+impl Fleet {
+    /// Counts `hosts`.
+    pub fn of(hosts: &[HostReport]) -> Self {
+        let count = |status: Status| hosts.iter().map(|h| u64::from(h.status == status)).sum();
+        Self {
+            hosts: hosts.iter().map(|_| 1).sum(),
+            changed: count(Status::Changed),
+            unchanged: count(Status::Unchanged),
+            broken: count(Status::Broken),
+            already_broken: count(Status::AlreadyBroken),
+            mended: count(Status::Mended),
+            skipped: count(Status::Skipped),
+            unknown: count(Status::Unknown),
+            size_delta: hosts
+                .iter()
+                .filter_map(|h| h.diff.as_ref())
+                .map(|d| d.size_delta)
+                .sum(),
+        }
+    }
+}
+
+/// When and how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// When the run began, RFC 3339.
+    pub started: String,
+    /// How long it took, in milliseconds.
+    pub total_ms: u64,
+    /// Its steps, in order.
+    pub steps: Vec<StepTiming>,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTiming {
+    /// The step.
+    pub name: String,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+}
+
+impl HostReport {
+    /// Whether it counts as changed for outcome and exit code: it is proved unchanged otherwise.
+    ///
+    /// A host that was not built, or failed, is unchanged only where both sides are the same derivation.
+    pub fn counts_as_changed(&self) -> bool {
+        match self.status {
+            Status::Changed | Status::Mended | Status::Broken => true,
+            Status::Unchanged => false,
+            Status::AlreadyBroken | Status::Skipped | Status::Unknown => {
+                match (&self.before, &self.after) {
+                    (Some(before), Some(after)) => before.drv_path != after.drv_path,
+                    _ => true,
+                }
+            }
+        }
+    }
+}
+
+impl Report {
+    /// Sets the digest over everything a reader would see: all but the times, the pull request, the paths of
+    /// log files and the base's revision.
+    pub fn seal(&mut self) {
+        let mut seen = serde_json::to_value(&*self).unwrap_or(Value::Null);
+        if let Some(map) = seen.as_object_mut() {
+            for key in ["digest", "timing", "pull_request"] {
+                map.remove(key);
+            }
+            if let Some(flake) = map.get_mut("flake").and_then(Value::as_object_mut) {
+                flake.remove("rev");
+            }
+            let hosts = map.get_mut("hosts").and_then(Value::as_array_mut);
+            for failure in hosts
+                .into_iter()
+                .flatten()
+                .filter_map(|host| host.get_mut("failure"))
+            {
+                if let Some(failure) = failure.as_object_mut() {
+                    failure.remove("log_path");
+                }
+            }
+        }
+        self.digest = sha256_hex(seen.to_string().as_bytes());
+    }
+
+    /// Returns the hosts of one status, in the report's order.
+    pub fn with_status(&self, status: Status) -> impl Iterator<Item = &HostReport> {
+        self.hosts.iter().filter(move |host| host.status == status)
+    }
+}
+
+/// Returns JSON with sorted keys and no space between, so that equal values give equal bytes.
+fn canonical(value: &impl Serialize) -> String {
+    // Through `Value`, whose objects are sorted; the types here have no key that is no string.
+    serde_json::to_value(value)
+        .unwrap_or(Value::Null)
+        .to_string()
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_known_by_what_was_asked_not_by_how() {
+        let scope = |hosts: &[&str]| {
+            Scope::new(ScopePatterns {
+                dir: ".".to_owned(),
+                kinds: vec![Kind::Home, Kind::Nixos],
+                hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
+                ..ScopePatterns::default()
+            })
+        };
+        assert_eq!(scope(&["b", "a", "b"]), scope(&["a", "b"]));
+        assert_ne!(scope(&["a"]).id, scope(&["b"]).id);
+        assert_eq!(scope(&[]).id.len(), 16);
+        // The identity must survive a release: branches carry it in their commits.
+        insta::assert_snapshot!(scope(&["a"]).id, @"6382bf1f22773300");
+    }
+}

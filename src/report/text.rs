@@ -1,0 +1,404 @@
+//! The report for a terminal, in the layout nvd's users know.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::closure::{Change, ClosureDiff, Entry, Selected, VersionGroup};
+use crate::flake::{HostId, labels};
+
+use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status};
+
+const HEADING: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const CARE: Style = AnsiColor::Yellow.on_default();
+const PLAIN: Style = Style::new();
+
+/// Returns the report as text with styles in it, which the stream it goes to takes out where they do not belong.
+pub fn to_text(report: &Report) -> String {
+    let mut out = String::new();
+    line(&mut out, HEADING, &headline(report));
+    for warning in &report.warnings {
+        line(&mut out, CARE, &format!("warning: {warning}"));
+    }
+    if !report.inputs.is_empty() {
+        out.push('\n');
+        line(&mut out, HEADING, "Inputs:");
+        inputs(&mut out, &report.inputs);
+    }
+    if !report.excluded.is_empty() {
+        let excluded: Vec<String> = report
+            .excluded
+            .iter()
+            .map(|host| format!("{}:{} by {}", host.kind, host.name, host.pattern))
+            .collect();
+        line(
+            &mut out,
+            PLAIN,
+            &format!("\nLeft out: {}", excluded.join(", ")),
+        );
+    }
+    if report.outcome == Outcome::LockUnchanged {
+        return out;
+    }
+    let names = HostNames::of(report);
+    // What a reader must act on first, what needs no word last.
+    for status in Status::ALL {
+        for one in report.with_status(status) {
+            if status != Status::Unchanged {
+                out.push('\n');
+            }
+            host(&mut out, one, &names.of_host(one));
+        }
+    }
+    out
+}
+
+/// Returns the report as text without styles.
+pub fn to_plain_text(report: &Report) -> String {
+    anstream::adapter::strip_str(&to_text(report)).to_string()
+}
+
+/// Says in one line what the report says.
+pub(super) fn headline(report: &Report) -> String {
+    let fleet = &report.fleet;
+    match report.outcome {
+        Outcome::LockUnchanged => "flake.lock does not change".to_owned(),
+        Outcome::ClosuresUnchanged => format!(
+            "flake.lock changes, {} stay as they are",
+            hosts(fleet.hosts)
+        ),
+        Outcome::Changed => {
+            let parts: Vec<String> = [
+                (fleet.broken, "broken by the update"),
+                (fleet.already_broken, "broken before and after"),
+                (fleet.mended, "mended"),
+                (fleet.changed, "changed"),
+                (fleet.skipped, "skipped"),
+                (fleet.unknown, "unknown"),
+                (fleet.unchanged, "unchanged"),
+            ]
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, words)| format!("{count} {words}"))
+            .collect();
+            let stale = if report.lock.completed {
+                " (the committed flake.lock did not fit flake.nix, and was completed for the comparison)"
+            } else {
+                ""
+            };
+            format!("{}: {}{stale}", hosts(fleet.hosts), parts.join(", "))
+        }
+    }
+}
+
+fn hosts(count: u64) -> String {
+    if count == 1 {
+        "1 host".to_owned()
+    } else {
+        format!("{count} hosts")
+    }
+}
+
+/// What the hosts of a report are called in print.
+pub(super) struct HostNames(std::collections::BTreeMap<HostId, String>);
+
+impl HostNames {
+    pub(super) fn of(report: &Report) -> Self {
+        let ids: Vec<HostId> = report.hosts.iter().map(id).collect();
+        Self(labels(&ids))
+    }
+
+    pub(super) fn of_host(&self, host: &HostReport) -> String {
+        self.0
+            .get(&id(host))
+            .cloned()
+            .unwrap_or_else(|| host.name.clone())
+    }
+}
+
+fn id(host: &HostReport) -> HostId {
+    HostId {
+        kind: host.kind,
+        name: host.name.clone(),
+    }
+}
+
+fn inputs(out: &mut String, inputs: &[InputChange]) {
+    let width = inputs
+        .iter()
+        .map(|input| input.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for input in inputs {
+        let text = format!(
+            "  {:width$}  {} -> {}",
+            input.name,
+            revision(input.before.as_ref()),
+            revision(input.after.as_ref())
+        );
+        line(out, PLAIN, &text);
+    }
+}
+
+/// Says what an input is locked to: short revision and day, or what it follows.
+pub(super) fn revision(revision: Option<&InputRevision>) -> String {
+    let Some(revision) = revision else {
+        return "none".to_owned();
+    };
+    if let Some(follows) = &revision.follows {
+        return format!("follows {follows}");
+    }
+    let short = revision
+        .rev
+        .as_deref()
+        .map(|rev| rev.get(..7).unwrap_or(rev).to_owned());
+    let parts: Vec<String> = short.into_iter().chain(revision.date.clone()).collect();
+    if parts.is_empty() {
+        revision.url.clone().unwrap_or_default()
+    } else {
+        parts.join(" ")
+    }
+}
+
+fn host(out: &mut String, host: &HostReport, name: &str) {
+    let style = match host.status {
+        Status::Broken | Status::AlreadyBroken => BAD.bold(),
+        Status::Mended => GOOD.bold(),
+        Status::Skipped | Status::Unknown => CARE.bold(),
+        Status::Changed => HEADING,
+        Status::Unchanged => PLAIN,
+    };
+    line(out, style, &format!("== {name} ({})", host.status.as_str()));
+    body(out, host);
+}
+
+/// Writes what is below a host's heading.
+pub(super) fn body(out: &mut String, host: &HostReport) {
+    if host.status == Status::Unchanged {
+        return;
+    }
+    if let Some(before) = &host.before {
+        line(out, PLAIN, &format!("<<< {}", before.out_path));
+    }
+    if let Some(after) = &host.after {
+        line(out, PLAIN, &format!(">>> {}", after.out_path));
+    }
+    if let Some(reason) = &host.reason {
+        line(out, CARE, reason);
+    }
+    if let Some(failure) = &host.failure {
+        let side = match failure.side {
+            super::SideName::Before => "before the update",
+            super::SideName::After => "after the update",
+        };
+        let what = format!("does not {} {side}", failure.stage.verb());
+        line(out, BAD, &what);
+        if let Some(derivation) = &failure.derivation {
+            line(out, PLAIN, &format!("  {derivation}"));
+        }
+        for text in failure.error.lines() {
+            line(out, BAD, &format!("  {text}"));
+        }
+        if !failure.log_tail.is_empty() {
+            line(out, PLAIN, "  the end of its log:");
+            for text in &failure.log_tail {
+                line(out, PLAIN, &format!("  > {text}"));
+            }
+        }
+    }
+    if let Some(diff) = &host.diff {
+        sections(out, diff);
+        let (before, after) = (host.before.as_ref(), host.after.as_ref());
+        let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
+        closure_size(out, diff, paths(before), paths(after));
+    } else if let (None, Some(paths)) =
+        (&host.diff, host.after.as_ref().and_then(|side| side.paths))
+    {
+        line(out, PLAIN, &format!("Closure size: {paths} paths."));
+    }
+}
+
+fn sections(out: &mut String, diff: &ClosureDiff) {
+    if diff.changed.is_empty()
+        && diff.selection.is_empty()
+        && diff.added.is_empty()
+        && diff.removed.is_empty()
+    {
+        line(out, PLAIN, "No version or selection state changes.");
+    }
+    for (title, entries) in [
+        ("Version changes:", &diff.changed),
+        ("Selection state changes:", &diff.selection),
+        ("Added packages:", &diff.added),
+        ("Removed packages:", &diff.removed),
+    ] {
+        section(out, title, entries);
+    }
+    if !diff.rebuilt.is_empty() {
+        let names: Vec<&str> = diff
+            .rebuilt
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect();
+        line(
+            out,
+            HEADING,
+            &format!(
+                "Rebuilt, same version: {} ({})",
+                names.len(),
+                shortened(&names)
+            ),
+        );
+    }
+    if !diff.configuration.is_empty() {
+        line(
+            out,
+            HEADING,
+            &format!("Configuration: {} paths", diff.configuration.len()),
+        );
+    }
+}
+
+/// Names enough of a list to know what it is about.
+fn shortened(names: &[&str]) -> String {
+    const MOST: usize = 12;
+    let mut text = names.get(..MOST).unwrap_or(names).join(", ");
+    if names.len() > MOST {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn section(out: &mut String, title: &str, entries: &[Entry]) {
+    if entries.is_empty() {
+        return;
+    }
+    line(out, HEADING, title);
+    let number = entries.len().to_string().len();
+    let width = entries
+        .iter()
+        .map(|entry| entry.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (i, entry) in entries.iter().enumerate() {
+        let style = match entry.change {
+            Change::Upgraded | Change::Added => GOOD,
+            Change::Downgraded | Change::Removed => BAD,
+            Change::Changed | Change::Rebuilt => CARE,
+        };
+        let versions = match entry.change {
+            Change::Added => versions(&entry.after),
+            Change::Removed => versions(&entry.before),
+            _ if versions(&entry.before) == versions(&entry.after) => versions(&entry.after),
+            _ => format!("{} -> {}", versions(&entry.before), versions(&entry.after)),
+        };
+        let text = format!(
+            "{}  #{:0number$}  {:width$}  {versions}",
+            tag(entry),
+            i + 1,
+            entry.name
+        );
+        line(out, style, &text);
+    }
+}
+
+/// nvd's two letters: what became of it, and whether the user selected it.
+fn tag(entry: &Entry) -> String {
+    let change = match entry.change {
+        Change::Upgraded => 'U',
+        Change::Downgraded => 'D',
+        Change::Changed | Change::Rebuilt => 'C',
+        Change::Added => 'A',
+        Change::Removed => 'R',
+    };
+    let selected = match entry.selected {
+        Selected::Yes => '*',
+        Selected::Newly => '+',
+        Selected::NoLonger => '-',
+        Selected::No => '.',
+    };
+    format!("[{change}{selected}]")
+}
+
+fn versions(groups: &[VersionGroup]) -> String {
+    let texts: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let version = group.version.as_deref().unwrap_or("<none>");
+            match group.paths.len() {
+                0 | 1 => version.to_owned(),
+                count => format!("{version} x{count}"),
+            }
+        })
+        .collect();
+    texts.join(", ")
+}
+
+fn closure_size(out: &mut String, diff: &ClosureDiff, before: u64, after: u64) {
+    let delta = i128::from(after) - i128::from(before);
+    line(
+        out,
+        PLAIN,
+        &format!(
+            "Closure size: {before} -> {after} ({} paths added, {} paths removed, delta {delta:+}, disk usage {}).",
+            diff.paths_added,
+            diff.paths_removed,
+            signed_size(diff.size_delta)
+        ),
+    );
+}
+
+/// Returns a difference of sizes as nvd prints it: `+1.5MiB`, `-512B`, `+0B`.
+pub(super) fn signed_size(bytes: i64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let sign = if bytes < 0 { '-' } else { '+' };
+    let size = bytes.unsigned_abs();
+    if size < 1024 {
+        return format!("{sign}{size}B");
+    }
+    // Tenths of a unit in whole numbers: exact, and the same on every machine.
+    let mut tenths = u128::from(size) * 10;
+    let mut unit = "B";
+    for next in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths = (tenths + 512) / 1024;
+        unit = next;
+    }
+    format!("{sign}{}.{}{unit}", tenths / 10, tenths % 10)
+}
+
+fn line(out: &mut String, style: Style, text: &str) {
+    // Writing to a string cannot fail; a style that writes nothing must not leave a reset behind.
+    let written = if style == PLAIN {
+        writeln!(out, "{text}")
+    } else {
+        writeln!(out, "{style}{text}{style:#}")
+    };
+    debug_assert!(written.is_ok(), "a string takes whatever is written");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_of_sizes_are_short_and_signed() {
+        let sizes = [
+            0,
+            1,
+            -1023,
+            1024,
+            1_572_864,
+            -5_368_709_120,
+            i64::MAX,
+            i64::MIN,
+        ]
+        .map(signed_size)
+        .join(" ");
+        insta::assert_snapshot!(sizes, @"+0B +1B -1023B +1.0KiB +1.5MiB -5.0GiB +8388608.0TiB -8388608.0TiB");
+    }
+}

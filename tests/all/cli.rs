@@ -1,0 +1,180 @@
+//! The command line from the outside, without Nix.
+
+use crate::support::TestEnv;
+
+#[test]
+fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
+    let env = TestEnv::new();
+    let mut said = Vec::new();
+    for args in [
+        &[][..],
+        &["reprot"],
+        &["report", "--hots", "x"],
+        &["report", "--format", "html"],
+        &["report", "--no-build"],
+        &["run"],
+        &["report", "--eval-batch", "0"],
+        &["report", "--flake", "missing"],
+        &["report"],
+    ] {
+        let output = env.run(args).code(1);
+        assert_eq!(output.stdout, "", "{args:?}");
+        said.push(format!(
+            "$ flake-herald {}\n{}",
+            args.join(" "),
+            output.stderr
+        ));
+    }
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    $ flake-herald 
+    Says what a flake update changes on every NixOS host
+
+    Usage: flake-herald <COMMAND>
+
+    Commands:
+      run     Update the lock, report what changes on every host, publish a pull request
+      report  Report what an update changes on every host; publish nothing
+      hosts   List the hosts that would be built
+      lock    Stage the new lock into a file; exit 2 if it does not change
+      config  Show the merged configuration and where each value comes from
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    $ flake-herald reprot
+    error: unrecognized subcommand 'reprot'
+
+      tip: a similar subcommand exists: 'report'
+
+    Usage: flake-herald <COMMAND>
+
+    For more information, try '--help'.
+
+    $ flake-herald report --hots x
+    error: unexpected argument '--hots' found
+
+      tip: a similar argument exists: '--host'
+
+    Usage: flake-herald report --host <GLOB>
+
+    For more information, try '--help'.
+
+    $ flake-herald report --format html
+    Error: `format` from the flag --format: "html" is not one of text, markdown, json
+
+    $ flake-herald report --no-build
+    Error: `no-build` from the flag --no-build: this version of flake-herald cannot do that yet
+
+    $ flake-herald run
+    Error: this version cannot publish yet
+    Hint: `flake-herald report`, or `run --dry-run`, shows what would change
+
+    $ flake-herald report --eval-batch 0
+    Error: `eval-batch` from the flag --eval-batch: "0" is not a whole number of at least 1
+
+    $ flake-herald report --flake missing
+    Error: `flake` from the flag --flake: "missing" is not a directory
+
+    $ flake-herald report
+    Error: . has no flake.nix
+    Hint: say where the flake is with --flake DIR
+    "#);
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let env = TestEnv::new();
+    assert!(
+        env.run(["--version"])
+            .success()
+            .stdout
+            .starts_with("flake-herald 0.")
+    );
+    let help = env.run(["report", "--help"]).success();
+    assert!(help.stdout.contains("--exclude-host <GLOB>"), "{help}");
+    assert_eq!(help.stderr, "");
+}
+
+#[test]
+fn the_configuration_shows_where_each_value_comes_from() {
+    let mut env = TestEnv::new();
+    env.write("flake/flake.nix", "{ }");
+    env.write(
+        "flake/flake-herald.toml",
+        "host = [\"web*\", \"db1\"]\neval-batch = 4\nfail-on = \"any\"\n[option]\nconnect-timeout = 7\n",
+    );
+    env.set("FLAKE_HERALD_FAIL_ON", "never");
+    env.set("FLAKE_HERALD_EVAL_BATCH", "");
+    env.set("FLAKE_HERALD_TOKEN", "tok-aaaaaaaaaaaa");
+    let output = env.run(["config", "--flake", "flake"]).success();
+    insta::assert_snapshot!(output, @r#"
+    # configuration file: flake/flake-herald.toml
+    # runner: none
+    # token: (hidden), from the environment variable FLAKE_HERALD_TOKEN
+    flake = "flake"               # flag --flake
+    # config                      # not set
+    submodules = "auto"           # default
+    host = ["web*", "db1"]        # flake/flake-herald.toml line 1
+    exclude-host = []             # default
+    no-default-excludes = false   # default
+    kind = ["nixos"]              # default
+    attr = []                     # default
+    systems = false               # default
+    input = []                    # default
+    exclude-input = []            # default
+    on-unreachable = "fail"       # default
+    skip-update = false           # default
+    # lock                        # not set
+    write-lock = false            # default
+    # eval-jobs                   # not set
+    eval-batch = 4                # flake/flake-herald.toml line 2
+    # max-jobs                    # not set
+    # build-timeout               # not set
+    accept-flake-config = false   # default
+    pass-env = []                 # default
+    option.connect-timeout = "7"  # flake/flake-herald.toml line 5
+    store-reader = "auto"         # default
+    # format                      # not set
+    # output                      # not set
+    # output-dir                  # not set
+    fail-on = "never"             # environment variable FLAKE_HERALD_FAIL_ON
+    color = "auto"                # default
+    log-format = "text"           # default
+    verbose = 0                   # default
+    quiet = false                 # default
+    dry-run = false               # default
+    [exit status: 0]
+    "#);
+
+    env.write(
+        "flake/flake-herald.toml",
+        "hots = \"x\"\neval-batch = \"many\"\n",
+    );
+    insta::assert_snapshot!(env.run(["config", "--flake", "flake"]).code(1), @"
+    ------- stderr -------
+    Error: the configuration has 2 problems:
+    - `hots` from flake/flake-herald.toml line 1: there is no such key; did you mean `host`?
+    - `eval-batch` from flake/flake-herald.toml line 2: must be an integer, not a string
+    [exit status: 1]
+    ");
+}
+
+#[test]
+fn a_directory_for_the_report_that_cannot_be_written_is_found_before_the_work() {
+    let env = TestEnv::new();
+    env.write("flake.nix", "{ }");
+    let file = env.write("taken", "a file");
+    let output = env
+        .run(["report", "--output-dir", file.join("out").to_str().unwrap()])
+        .code(1);
+    assert!(
+        output.stderr.starts_with(
+            "Error: $D"
+                .replace("$D", env.dir().to_str().unwrap())
+                .as_str()
+        ),
+        "{output}"
+    );
+}

@@ -1,0 +1,222 @@
+//! Which two locks are compared, and what becomes of the working tree's.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::report::{json, statuses};
+use crate::support::Fleet;
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn skipping_the_update_compares_the_commits_lock_with_the_working_trees() {
+    let fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    // Nothing updated yet: both locks are one.
+    fleet.run(["report", "--skip-update"]).code(2);
+    let staged = json(
+        &fleet
+            .run(["report", "--format", "json", "--host", "webserver"])
+            .success(),
+    );
+    let _updated = fleet.nix(["flake", "update"]).success();
+    let before = fleet.repository();
+    let tree = json(
+        &fleet
+            .run([
+                "report",
+                "--skip-update",
+                "--format",
+                "json",
+                "--host",
+                "webserver",
+            ])
+            .success(),
+    );
+    assert_eq!(fleet.repository(), before);
+    assert_eq!(statuses(&tree), ["webserver changed"]);
+    assert_eq!(tree["lock"]["origin"], "tree");
+    assert_eq!(tree["lock"]["after_hash"], staged["lock"]["after_hash"]);
+    assert_eq!(tree["hosts"], staged["hosts"]);
+    // The commit is what is evaluated, so that `self.rev` is there on both sides.
+    assert_eq!(
+        tree["flake"]["rev"].as_str(),
+        Some(fleet.git(["rev-parse", "HEAD"]).trim())
+    );
+    // Without the flag, the update starts from the commit, and says that the tree's lock is no part of it.
+    let again = json(
+        &fleet
+            .run(["report", "--format", "json", "--host", "webserver"])
+            .success(),
+    );
+    assert_eq!(again["hosts"], staged["hosts"]);
+    assert!(
+        again["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("--skip-update")
+    );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_base_whose_lock_is_stale_is_completed_first() {
+    let fleet = Fleet::new();
+    fleet.bump(&["input:disko", "nginx=1.26.1"]);
+    let before = fleet.repository();
+    let output = fleet
+        .run([
+            "report",
+            "--format",
+            "text",
+            "--host",
+            "nas",
+            "--host",
+            "webserver",
+        ])
+        .success();
+    insta::assert_snapshot!(output.redacted_stdout(), @"
+    2 hosts: 1 changed, 1 unchanged (the committed flake.lock did not fit flake.nix, and was completed for the comparison)
+
+    Inputs:
+      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+
+    == webserver (changed)
+    <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-webserver-24.05.20240601.cd5f9e2
+    Version changes:
+    [U*]  #1  nginx  1.26.0 -> 1.26.1
+    Rebuilt, same version: 4 (etc, nixos-system-webserver, system-path, unit-nginx.service)
+    Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
+    == nas (unchanged)
+    ");
+    assert_eq!(fleet.repository(), before);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_base_without_a_lock_has_no_before() {
+    let fleet = Fleet::new();
+    fleet.git(["rm", "-q", "flake.lock"]);
+    fleet.commit("no lock");
+    let report = json(
+        &fleet
+            .run([
+                "report",
+                "--format",
+                "json",
+                "--host",
+                "webserver",
+                "--host",
+                "nas",
+            ])
+            .success(),
+    );
+    assert_eq!(statuses(&report), ["nas changed", "webserver changed"]);
+    assert_eq!(report["lock"]["before_hash"], Value::Null);
+    assert_eq!(report["hosts"][0]["before"], Value::Null);
+    assert!(report["hosts"][0]["after"]["paths"].as_u64().unwrap() > 20);
+    assert!(!fleet.flake().join("flake.lock").exists());
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_lock_is_staged_compared_and_written_only_when_asked() {
+    let fleet = Fleet::new();
+    let file = fleet.env().dir().join("new.lock");
+    let file = file.to_str().unwrap();
+    let own = fleet.flake().join("flake.lock");
+    let committed = fs::read(&own).unwrap();
+    // The file is there all the same: a matrix reads it.
+    fleet.run(["lock", "-o", file]).code(2);
+    assert_eq!(fs::read(file).unwrap(), committed);
+    fleet.bump(&["nginx=1.26.1", "hm:fzf=0.53.0"]);
+    fleet.run(["lock", "-o", file]).success();
+    assert_eq!(fs::read(&own).unwrap(), committed);
+    let given = json(
+        &fleet
+            .run([
+                "report",
+                "--lock",
+                file,
+                "--format",
+                "json",
+                "--host",
+                "webserver",
+            ])
+            .success(),
+    );
+    assert_eq!(given["lock"]["origin"], "given");
+    assert_eq!(statuses(&given), ["webserver changed"]);
+
+    fleet
+        .run(["report", "--write-lock", "--host", "webserver"])
+        .success();
+    assert_eq!(fs::read(&own).unwrap(), fs::read(file).unwrap());
+    assert_eq!(fleet.git_status(), " M flake.lock\n");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn only_the_inputs_asked_for_are_updated() {
+    let fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1", "hm:fzf=0.53.0", "hw:0.5.0"]);
+    let inputs = |args: &[&str]| -> Vec<String> {
+        let report =
+            json(&fleet.run([&["report", "--format", "json", "--host", "nas"], args].concat()));
+        report["inputs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(inputs(&["--input", "home-manager"]), ["home-manager"]);
+    assert_eq!(
+        inputs(&["--exclude-input", "nixpkgs"]),
+        ["home-manager", "nixos-hardware"]
+    );
+    insta::assert_snapshot!(fleet.run(["report", "--input", "nixpkg"]).code(1), @"
+    ------- stderr -------
+    Staging the update …
+    Error: the flake has no input `nixpkg`; it has `home-manager`, `nixos-hardware`, `nixpkgs`
+    [exit status: 1]
+    ");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
+    let fleet = Fleet::new();
+    let lock = fs::read_to_string(fleet.flake().join("flake.lock")).unwrap();
+    let mut said = Vec::new();
+    for bad in [
+        lock.replace("\"version\": 7", "\"version\": 4"),
+        lock.replace("\"version\": 7", "\"version\": 99"),
+        lock[..lock.len() / 2].to_owned(),
+        format!("<<<<<<< HEAD\n{lock}=======\n{lock}>>>>>>> other\n"),
+        String::new(),
+    ] {
+        fleet.write("flake.lock", bad);
+        fleet.commit("a bad lock");
+        said.push(fleet.run(["report"]).code(1).stderr);
+    }
+    insta::assert_snapshot!(said.join("\n"), @"
+    Staging the update …
+    Error: flake.lock has unsupported version 4
+    Hint: no Nix of today reads it: remove it and run `nix flake lock`
+
+    Staging the update …
+    Error: flake.lock has unsupported version 99
+
+    Staging the update …
+    Error: flake.lock is truncated: the JSON ends too early, in line 31
+
+    Staging the update …
+    Error: flake.lock has merge conflict markers, the first one in line 1
+    Hint: take either side (`git checkout --ours flake.lock`), then run `nix flake lock`
+
+    Staging the update …
+    Error: flake.lock is truncated: the JSON ends too early, in line 1
+    ");
+}

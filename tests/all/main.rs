@@ -1,0 +1,15 @@
+//! Tests from the outside: the binary on the fixture fleet with a real Nix, and the structure of the source.
+
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
+mod report;
+#[cfg(test)]
+mod rooms;
+mod support;

@@ -1,0 +1,503 @@
+//! `flake-herald report` on the fixture fleet: what it says, and what it leaves alone.
+
+use serde_json::Value;
+
+use crate::support::{CommandOutput, Fleet};
+
+/// The report as data.
+pub(crate) fn json(output: &CommandOutput) -> Value {
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}:\n{output}"))
+}
+
+/// Each host's status, by name.
+pub(crate) fn statuses(report: &Value) -> Vec<String> {
+    report["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| {
+            format!(
+                "{} {}",
+                host["name"].as_str().unwrap(),
+                host["status"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn an_update_is_told_host_by_host_and_nothing_is_touched() {
+    let fleet = Fleet::new();
+    fleet.bump(&[
+        "openssl=3.0.14",
+        "firefox=127.0",
+        "linux=6.6.35",
+        "remove:parted",
+        "remove:htop",
+        "hm:fzf=0.53.0",
+        "hw:0.5.0",
+    ]);
+    let before = fleet.repository();
+    let output = fleet
+        .run(["report", "--format", "text", "--exclude-host", "pi"])
+        .success();
+    insta::assert_snapshot!(output, @"
+    4 hosts: 4 changed
+
+    Inputs:
+      home-manager    c3x0000 2024-06-01 -> c4x0000 2024-06-02
+      nixos-hardware  c5x0000 2024-06-01 -> c6x0000 2024-06-02
+      nixpkgs         c1x0000 2024-06-01 -> c2x0000 2024-06-02
+
+    Left out: nixos:installer-minimal by *-minimal, nixos:pi by pi
+
+    == devbox (changed)
+    <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-devbox-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-devbox-24.05.20240601.cd5f9e2
+    Version changes:
+    [U*]  #1  firefox       126.0 -> 127.0
+    [U.]  #2  fzf           0.52.1 -> 0.53.0
+    [U.]  #3  initrd-linux  6.6.32 -> 6.6.35
+    [U.]  #4  linux         6.6.32 -> 6.6.35
+    [U.]  #5  openssl       3.0.13 -> 3.0.14
+    Rebuilt, same version: 19 (chromium, curl, dbus, docker, etc, git, gnome-shell, home-manager-generation, home-manager-path, krb5, nghttp2, nix, …)
+    Closure size: 57 -> 57 (24 paths added, 24 paths removed, delta +0, disk usage +0B).
+
+    == nas (changed)
+    <<< $D/nix/store/h0000000000000000000000000000003-nixos-system-nas-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000004-nixos-system-nas-24.05.20240601.cd5f9e2
+    Version changes:
+    [U.]  #1  fanctl        0.4.1 -> 0.5.0
+    [U.]  #2  initrd-linux  6.6.32 -> 6.6.35
+    [U.]  #3  linux         6.6.32 -> 6.6.35
+    [U.]  #4  openssl       3.0.13 -> 3.0.14
+    Removed packages:
+    [R-]  #1  htop  3.3.0
+    Rebuilt, same version: 16 (curl, etc, krb5, nghttp2, nix, nixos-system-nas, openssh, python3, restic, samba, system-path, systemd, …)
+    Closure size: 46 -> 45 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
+
+    == router (changed)
+    <<< $D/nix/store/h0000000000000000000000000000005-nixos-system-router-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000006-nixos-system-router-24.05.20240601.cd5f9e2
+    Version changes:
+    [U.]  #1  initrd-linux  6.6.32 -> 6.6.35
+    [U.]  #2  linux         6.6.32 -> 6.6.35
+    [U.]  #3  openssl       3.0.13 -> 3.0.14
+    Rebuilt, same version: 10 (curl, etc, krb5, nghttp2, nix, nixos-system-router, openssh, system-path, systemd, unit-openssh.service)
+    Closure size: 28 -> 28 (13 paths added, 13 paths removed, delta +0, disk usage +0B).
+
+    == webserver (changed)
+    <<< $D/nix/store/h0000000000000000000000000000007-nixos-system-webserver-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000008-nixos-system-webserver-24.05.20240601.cd5f9e2
+    Version changes:
+    [U.]  #1  initrd-linux  6.6.32 -> 6.6.35
+    [U.]  #2  linux         6.6.32 -> 6.6.35
+    [U.]  #3  openssl       3.0.13 -> 3.0.14
+    Removed packages:
+    [R-]  #1  htop  3.3.0
+    Rebuilt, same version: 17 (certbot, curl, etc, krb5, nghttp2, nginx, nix, nixos-system-webserver, openssh, php, postgresql, python3, …)
+    Closure size: 44 -> 43 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
+    ------- stderr -------
+    Staging the update …
+    Evaluating 4 hosts, before and after …
+    Building what differs on 4 hosts …
+      131 derivations to build, 0 paths to fetch
+    Reading the closures …
+    Comparing the closures …
+    [exit status: 0]
+    ");
+    assert_eq!(fleet.repository(), before);
+    assert_eq!(left_over(&fleet), Vec::<String>::new());
+}
+
+/// What is left in the directory for temporary files.
+pub(crate) fn left_over(fleet: &Fleet) -> Vec<String> {
+    let dir = fleet.env().dir().join("tmp");
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn the_report_in_every_form_and_for_the_runner() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["openssl=3.0.14", "nginx=1.26.1"]);
+    let out = fleet.env().dir().join("out");
+    fleet.env_mut().set("GITHUB_ACTIONS", "true");
+    for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
+        let file = fleet.env().write(name.to_lowercase(), "before\n");
+        fleet.env_mut().set(name, file);
+    }
+    let output = fleet
+        .run([
+            "report",
+            "--host",
+            "webserver",
+            "--output-dir",
+            out.to_str().unwrap(),
+        ])
+        .success();
+    insta::assert_snapshot!(output, @"
+    ## 1 host: 1 changed
+
+    ### Inputs
+
+    | input | before | after |
+    | --- | --- | --- |
+    | `nixpkgs` | `c1x0000 2024-06-01` | `c2x0000 2024-06-02` |
+
+    ### `webserver` changed
+
+    ```text
+    <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-webserver-24.05.20240601.cd5f9e2
+    Version changes:
+    [U*]  #1  nginx    1.26.0 -> 1.26.1
+    [U.]  #2  openssl  3.0.13 -> 3.0.14
+    Rebuilt, same version: 16 (certbot, curl, etc, krb5, nghttp2, nix, nixos-system-webserver, openssh, php, postgresql, python3, system-path, …)
+    Closure size: 44 -> 44 (18 paths added, 18 paths removed, delta +0, disk usage +0B).
+    ```
+    ------- stderr -------
+    ::group::Staging the update
+    ::endgroup::
+    ::group::Evaluating 1 host, before and after
+    ::endgroup::
+    ::group::Building what differs on 1 host
+      66 derivations to build, 0 paths to fetch
+    ::endgroup::
+    ::group::Reading the closures
+    ::endgroup::
+    ::group::Comparing the closures
+    ::endgroup::
+    [exit status: 0]
+    ");
+
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["flake.lock", "report.json", "report.md", "report.txt"]
+    );
+    assert_eq!(read(&out.join("report.md")), output.stdout);
+    assert_eq!(
+        read(&fleet.env().dir().join("github_step_summary")),
+        format!("before\n{}", output.stdout)
+    );
+    assert!(read(&out.join("report.txt")).contains("== webserver (changed)\n<<< /"));
+    assert_ne!(
+        read(&out.join("flake.lock")),
+        read(&fleet.flake().join("flake.lock"))
+    );
+
+    let report: Value = serde_json::from_str(&read(&out.join("report.json"))).unwrap();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(
+        report["flake"]["rev"].as_str(),
+        Some(fleet.git(["rev-parse", "HEAD"]).trim())
+    );
+    assert_eq!(report["lock"]["origin"], "staged");
+    assert_eq!(
+        report["scope"]["exclude_hosts"],
+        serde_json::json!(["*-minimal"])
+    );
+    assert_eq!(report["excluded"], serde_json::json!([]));
+
+    let outputs = read(&fleet.env().dir().join("github_output"));
+    let delimiter = outputs
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_once("<<")
+        .unwrap()
+        .1
+        .to_owned();
+    let outputs = outputs
+        .replace(&delimiter, "END")
+        .replace(fleet.env().dir().to_str().unwrap(), "$D");
+    insta::assert_snapshot!(outputs, @r#"
+    before
+    outcome<<END
+    changed
+    END
+    exit-code<<END
+    0
+    END
+    has-changes<<END
+    true
+    END
+    changed-hosts<<END
+    ["webserver"]
+    END
+    broken-hosts<<END
+    []
+    END
+    report-json<<END
+    $D/out/report.json
+    END
+    report-markdown<<END
+    $D/out/report.md
+    END
+    pull-request-number<<END
+
+    END
+    pull-request-url<<END
+
+    END
+    pull-request-operation<<END
+    none
+    END
+    "#);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn the_same_input_gives_the_same_bytes_and_a_later_commit_the_same_digest() {
+    let fleet = Fleet::new();
+    fleet.bump(&["openssl=3.0.14", "fail:php", "throw:nas"]);
+    let run = || {
+        let mut report = json(
+            &fleet
+                .run(["report", "--format", "json", "--exclude-host", "router"])
+                .code(4),
+        );
+        report["timing"] = Value::Null;
+        report
+    };
+    let first = run();
+    assert_eq!(first, run());
+    fleet.write("README", "an unrelated commit");
+    fleet.commit("unrelated");
+    let later = run();
+    assert_ne!(first["flake"]["rev"], later["flake"]["rev"]);
+    assert_eq!(first["digest"], later["digest"]);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn nothing_to_update_is_2_and_a_fleet_proved_unchanged_is_3() {
+    let fleet = Fleet::new();
+    let same = fleet.run(["report"]).code(2);
+    insta::assert_snapshot!(same, @"
+    ## flake.lock does not change
+
+    Left out: `nixos:installer-minimal` by `*-minimal`
+    ------- stderr -------
+    Staging the update …
+    [exit status: 2]
+    ");
+    // Other derivations, equal outputs: nothing is built or read.
+    fleet.bump(&[
+        "mirror:nginx=https://mirror.example/nginx",
+        "mirror:openssl=https://mirror.example/openssl",
+    ]);
+    let proved = fleet.run(["report", "--format", "text"]).code(3);
+    insta::assert_snapshot!(proved, @"
+    flake.lock changes, 5 hosts stay as they are
+
+    Inputs:
+      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+
+    Left out: nixos:installer-minimal by *-minimal
+    == devbox (unchanged)
+    == nas (unchanged)
+    == pi (unchanged)
+    == router (unchanged)
+    == webserver (unchanged)
+    ------- stderr -------
+    Staging the update …
+    Evaluating 5 hosts, before and after …
+    Comparing the closures …
+    [exit status: 3]
+    ");
+    let built: Vec<_> = std::fs::read_dir(fleet.env().var("NIX_STORE_DIR").unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("nixos-system") && !name.ends_with(".drv"))
+        .collect();
+    assert_eq!(built, Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_home_and_a_path_of_the_users_are_hosts_too() {
+    let fleet = Fleet::new();
+    fleet.bump(&["hm:fzf=0.53.0"]);
+    let home = fleet
+        .run(["report", "--kind", "home", "--format", "text"])
+        .success();
+    insta::assert_snapshot!(home, @"
+    1 host: 1 changed
+
+    Inputs:
+      home-manager  c2x0000 2024-06-01 -> c3x0000 2024-06-02
+
+    == alice@devbox (changed)
+    <<< $D/nix/store/h0000000000000000000000000000001-home-manager-generation
+    >>> $D/nix/store/h0000000000000000000000000000002-home-manager-generation
+    Version changes:
+    [U*]  #1  fzf  0.52.1 -> 0.53.0
+    Rebuilt, same version: 2 (home-manager-generation, home-manager-path)
+    Closure size: 17 -> 17 (3 paths added, 3 paths removed, delta +0, disk usage +0B).
+    ------- stderr -------
+    Staging the update …
+    Evaluating 1 host, before and after …
+    Building what differs on 1 host …
+      21 derivations to build, 0 paths to fetch
+    Reading the closures …
+    Comparing the closures …
+    [exit status: 0]
+    ");
+    let report = json(
+        &fleet
+            .run([
+                "report",
+                "--kind",
+                "nixos",
+                "--kind",
+                "home",
+                "--host",
+                "webserver",
+                "--attr",
+                "homeConfigurations.\"alice@devbox\".activationPackage",
+                "--format",
+                "json",
+            ])
+            .success(),
+    );
+    assert_eq!(
+        statuses(&report),
+        [
+            "webserver unchanged",
+            "homeConfigurations.\"alice@devbox\".activationPackage changed"
+        ]
+    );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn hosts_are_listed_as_a_matrix_takes_them() {
+    let fleet = Fleet::new();
+    insta::assert_snapshot!(fleet.run(["hosts", "--kind", "nixos", "--kind", "home"]).success(), @"
+    devbox
+    nas
+    pi
+    router
+    webserver
+    alice@devbox
+    [exit status: 0]
+    ");
+    insta::assert_snapshot!(fleet.run(["hosts", "--format", "json", "--systems", "--host", "pi", "--host", "installer-*"]).success(), @r#"
+    {"scope":{"id":"2efef9b397f96b61","dir":".","kinds":["nixos"],"attrs":[],"hosts":["installer-*","pi"],"exclude_hosts":["*-minimal"],"inputs":[],"exclude_inputs":[]},"excluded":[{"kind":"nixos","name":"installer-minimal","pattern":"*-minimal"}],"hosts":[{"id":"nixos:pi","kind":"nixos","name":"pi","attr":"nixosConfigurations.pi.config.system.build.toplevel","system":"aarch64-linux"}]}
+    [exit status: 0]
+    "#);
+    insta::assert_snapshot!(fleet.run(["hosts", "--host", "webservre"]).code(1), @"
+    ------- stderr -------
+    Error: no host matches `webservre`; the flake has `nixos:devbox`, `nixos:installer-minimal`, `nixos:nas`, `nixos:pi`, `nixos:router`, `nixos:webserver`
+    [exit status: 1]
+    ");
+    insta::assert_snapshot!(fleet.run(["hosts", "--kind", "darwin"]).code(1), @"
+    ------- stderr -------
+    Error: the flake has no hosts in `darwinConfigurations`
+    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+    [exit status: 1]
+    ");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn names_that_need_quotes_are_evaluated() {
+    let fleet = Fleet::new();
+    fleet.bump_base(&[
+        "host:x86_64-linux",
+        "host:${a}",
+        "host:say \"hi\"",
+        "host:a.b",
+        "host:user@host",
+    ]);
+    fleet.bump(&["busybox=1.36.2"]);
+    let report = json(
+        &fleet
+            .run([
+                "report",
+                "--format",
+                "json",
+                "--host",
+                "x86_64-linux",
+                "--host",
+                "$*",
+                "--host",
+                "say*",
+                "--host",
+                "a.b",
+                "--host",
+                "*@*",
+            ])
+            .success(),
+    );
+    assert_eq!(
+        statuses(&report),
+        [
+            "${a} changed",
+            "a.b changed",
+            "say \"hi\" changed",
+            "user@host changed",
+            "x86_64-linux changed"
+        ]
+    );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_flake_below_the_top_of_a_shallow_clone_is_read_where_it_is() {
+    let fleet = Fleet::new();
+    let dir = fleet.env().dir().to_owned();
+    std::fs::create_dir(fleet.flake().join("sub dir")).unwrap();
+    fleet.git(["mv", "flake.nix", "flake.lock", "more-hosts", "sub dir/"]);
+    fleet.commit("below");
+    fleet.bump(&["nginx=1.26.1"]);
+    fleet.git([
+        "clone",
+        "-q",
+        "--depth=1",
+        &format!("file://{}", fleet.flake().display()),
+        dir.join("shallow").to_str().unwrap(),
+    ]);
+    let clone = dir.join("shallow/sub dir");
+    let output = fleet
+        .env()
+        .run_in(
+            &clone,
+            ["report", "--format", "json", "--host", "webserver"],
+        )
+        .success();
+    let report = json(&output);
+    assert_eq!(statuses(&report), ["webserver changed"]);
+    assert_eq!(report["scope"]["dir"], "sub dir");
+    assert_eq!(report["flake"]["dir"], "sub dir");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_flake_without_git_is_read_too() {
+    let fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    std::fs::remove_dir_all(fleet.flake().join(".git")).unwrap();
+    let report = json(
+        &fleet
+            .env()
+            .run_in(
+                &fleet.flake(),
+                ["report", "--format", "json", "--host", "webserver"],
+            )
+            .success(),
+    );
+    assert_eq!(statuses(&report), ["webserver changed"]);
+    assert_eq!(report["flake"]["rev"], Value::Null);
+}

@@ -1,0 +1,23 @@
+//! What the tests stand on: a hermetic environment, the fixture fleet, the binary's output, programs in between.
+//!
+//! Tests that need Nix are `#[ignore = "needs nix: run scripts/test"]`; `scripts/test` names the Nix in
+//! `FLAKE_HERALD_TEST_NIX` and includes them. With `FLAKE_HERALD_TEST_KEEP` set,
+//! scratch directories stay.
+
+// `cfg(test)` is always on here; written out, it tells clippy that these are tests, where a panic is the way to fail.
+#[cfg(test)]
+mod env;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod output;
+#[cfg(test)]
+mod redact;
+#[cfg(test)]
+mod shim;
+
+pub(crate) use env::TestEnv;
+pub(crate) use fleet::Fleet;
+pub(crate) use output::CommandOutput;
+pub(crate) use redact::Redactor;
+pub(crate) use shim::Shim;
