@@ -64,7 +64,12 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice) -> u8 {
     };
     let cancel = Cancel::new();
     let terminal = io::stdout().is_terminal();
-    let mut stdout = AutoStream::new(io::stdout().lock(), color);
+    // What is printed has styles only where they belong, so nothing need take them out on the way.
+    let styled = match color {
+        ColorChoice::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        chosen => chosen != ColorChoice::Never,
+    };
+    let mut stdout = io::stdout().lock();
     let result = runtime.block_on(async {
         let _listening = cancel.listen().map_err(pipeline::Error::Signals)?;
         let mut world = Surroundings {
@@ -73,6 +78,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice) -> u8 {
             machine: machine(),
             terminal,
             stdout: &mut stdout,
+            styled,
             cancel: &cancel,
         };
         pipeline::run(config, &mut world).await

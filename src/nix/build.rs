@@ -218,7 +218,7 @@ impl Nix {
     }
 }
 
-/// Returns, for each of `roots` that hangs on one, a derivation that no machine can build: the first by path.
+/// Returns, for each of `roots` that hangs on one, a derivation that no machine can build: the first by name.
 pub fn unbuildable(
     roots: &[&StorePath],
     known: &BTreeMap<StorePath, Derivation>,
@@ -235,7 +235,8 @@ pub fn unbuildable(
                 system: derivation.system.clone(),
                 features: derivation.features.clone(),
             })
-            .min();
+            // By name: the same on every machine, whatever the paths are.
+            .min_by(|a, b| (a.drv.name(), a).cmp(&(b.drv.name(), b)));
         if let Some(worst) = worst {
             found.insert((*root).clone(), worst);
         }
@@ -244,17 +245,20 @@ pub fn unbuildable(
 }
 
 impl Built {
-    /// Returns the failures that `root` hangs on, by path.
+    /// Returns the failures that `root` hangs on, by name.
     pub fn failures_of<'a>(
         &'a self,
         root: &StorePath,
         known: &BTreeMap<StorePath, Derivation>,
     ) -> Vec<(&'a StorePath, &'a BuildFailure)> {
         let below = reachable(root, known);
-        self.failures
+        let mut failures: Vec<_> = self
+            .failures
             .iter()
             .filter(|(drv, _)| below.contains(*drv))
-            .collect()
+            .collect();
+        failures.sort_by(|(a, _), (b, _)| (a.name(), a).cmp(&(b.name(), b)));
+        failures
     }
 }
 

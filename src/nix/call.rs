@@ -123,21 +123,17 @@ pub(super) fn outputs_locked(
     flake: &FlakeRef,
     lock: &Path,
     function: &str,
-    fresh: bool,
 ) -> Cmd {
-    let cmd = nix(options)
+    nix(options)
         .args(["eval", "--json"])
         .arg(format!("{flake}#."))
         .arg("--reference-lock-file")
         .arg(lock)
         // Unlike --no-write-lock-file this refuses a stale lock instead of quietly updating it.
-        .arg("--no-update-lock-file");
-    let cmd = if fresh {
-        cmd.arg("--no-eval-cache")
-    } else {
-        cmd
-    };
-    cmd.args(["--apply", function])
+        .arg("--no-update-lock-file")
+        // It keeps nothing of what a function gives, only failures without their message.
+        .arg("--no-eval-cache")
+        .args(["--apply", function])
 }
 
 /// Reads the flake's `nixConfig` from its own file.

@@ -194,7 +194,7 @@ impl Nix {
         lock: &Path,
         function: &str,
     ) -> Result<Option<Vec<Option<EvaluatedJson>>>, NixError> {
-        let cmd = call::outputs_locked(&self.options, flake, lock, function, false);
+        let cmd = call::outputs_locked(&self.options, flake, lock, function);
         match self.door.run(&cmd).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
@@ -212,8 +212,7 @@ impl Nix {
         lock: &Path,
         host: &Host,
     ) -> Result<EvalResult, NixError> {
-        // The evaluation cache would remember the failure without its message.
-        let cmd = call::outputs_locked(&self.options, flake, lock, &alone(host), true);
+        let cmd = call::outputs_locked(&self.options, flake, lock, &alone(host));
         match self.door.run(&cmd).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());

@@ -29,8 +29,10 @@ pub struct Surroundings<'a> {
     pub machine: Machine,
     /// Whether somebody looks at standard output.
     pub terminal: bool,
-    /// Standard output. Styles are taken out of what does not belong to a terminal on the way.
+    /// Standard output.
     pub stdout: &'a mut dyn Write,
+    /// Whether styles (colours) are wanted there.
+    pub styled: bool,
     /// The way to stop the run.
     pub cancel: &'a Cancel,
 }
@@ -85,7 +87,7 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     };
     let code = exit::of_report(&report, fail_on);
     delivery.deliver(&report, &lock, code)?;
-    let text = rendered(config, &report, world.terminal);
+    let text = rendered(config, &report, world);
     print(world, config, &text)?;
     // Forgejo's runner throws the summary away; the log is what is left for a reader.
     if runner.is_some_and(|runner| runner.kind == RunnerKind::Forgejo) {
@@ -97,8 +99,8 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     Ok(code)
 }
 
-fn rendered(config: &Config, report: &Report, terminal: bool) -> String {
-    let default = if terminal {
+fn rendered(config: &Config, report: &Report, world: &Surroundings<'_>) -> String {
+    let default = if world.terminal {
         cli::Format::Text
     } else {
         cli::Format::Markdown
@@ -109,10 +111,8 @@ fn rendered(config: &Config, report: &Report, terminal: bool) -> String {
         .as_ref()
         .map_or(default, |format| format.value);
     match format {
-        cli::Format::Text if config.output.color.value == cli::Color::Never => {
-            to_plain_text(report)
-        }
-        cli::Format::Text => to_text(report),
+        cli::Format::Text if world.styled => to_text(report),
+        cli::Format::Text => to_plain_text(report),
         cli::Format::Markdown => to_markdown(report),
         cli::Format::Json => to_json(report),
     }
@@ -212,10 +212,12 @@ async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, E
 
 /// Prints a command's result. A reader who has seen enough (`| head`) is no error.
 fn print(world: &mut Surroundings<'_>, config: &Config, text: &str) -> Result<(), Error> {
+    let defused_text;
     let text = if config.runner.is_some() {
-        defused(text)
+        defused_text = defused(text);
+        &defused_text
     } else {
-        text.to_owned()
+        text
     };
     let written = world
         .stdout

@@ -45,10 +45,9 @@ impl Delivery {
     ///
     /// A file cannot be written.
     pub fn deliver(&self, report: &Report, lock: &[u8], code: u8) -> Result<(), Error> {
-        let markdown = to_markdown(report);
         if let Some(dir) = &self.directory {
             for (name, bytes) in [
-                ("report.md", markdown.as_bytes()),
+                ("report.md", to_markdown(report).as_bytes()),
                 ("report.json", to_json(report).as_bytes()),
                 ("report.txt", to_plain_text(report).as_bytes()),
                 ("flake.lock", lock),
@@ -66,7 +65,7 @@ impl Delivery {
             )?;
         }
         if let Some(file) = &self.runner_summary {
-            append(file, &markdown)?;
+            append(file, &to_markdown(report))?;
         }
         Ok(())
     }

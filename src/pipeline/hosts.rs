@@ -7,9 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
-use crate::nix::{
-    Built, Derivation, EvalFailure, EvalResult, Machines, Nix, Unbuildable, unbuildable,
-};
+use crate::nix::{Built, Derivation, EvalFailure, EvalResult, Nix, Unbuildable, unbuildable};
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status};
 
 use super::judge::{BuildState, FailedBuild, SideState, Verdict, judge};
@@ -24,7 +22,6 @@ pub(super) struct Look<'a> {
     pub source: &'a Source,
     pub locks: &'a Locks,
     pub hosts: &'a [Host],
-    pub machines: &'a Machines,
     pub request: &'a Request,
     pub machine: &'a Machine,
     /// Where garbage-collector roots stand until the report is done.
@@ -91,7 +88,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
             "build",
             &format!("Building what differs on {}", count(differ.len(), "host")),
         );
-        let states = build(nix, &derivations, &sides, look.machines, look.scratch).await?;
+        let states = build(nix, &derivations, &sides, look.scratch).await?;
         for side in sides.iter_mut().flat_map(Sides::each_mut) {
             if let SideState::Evaluated(evaluated, state) = side
                 && let Some(found) = states.get(&evaluated.drv)
@@ -116,11 +113,21 @@ pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
         .map(|evaluated| &evaluated.out)
         .collect();
     let roots: Vec<&StorePath> = roots.into_iter().collect();
+    let outputs: BTreeSet<&StorePath> = sides
+        .iter()
+        .flat_map(Sides::each)
+        .filter(|side| side.is_valid())
+        .filter_map(SideState::evaluated)
+        .map(|evaluated| &evaluated.out)
+        .collect();
+    let holding = hold(nix, outputs, look.scratch);
     let graph = if roots.is_empty() {
+        holding.await?;
         None
     } else {
         look.steps.begin("read", "Reading the closures");
-        Some(read(nix, &roots).await?)
+        let ((), graph) = tokio::try_join!(holding, read(nix, &roots))?;
+        Some(graph)
     };
     let closures = graph.as_ref().map(|graph| match graph {
         Ok(graph) => graph.closures(roots).map_err(|error| error.to_string()),
@@ -230,7 +237,12 @@ async fn in_batches(
     machine: &Machine,
 ) -> Result<Vec<Vec<EvalResult>>, Error> {
     let jobs = request.eval_jobs(machine);
-    let batch = request.eval_batch(machine, jobs);
+    let most = request.eval_batch(machine, jobs);
+    // Batches of one size: the last one would else be small and pay as much for what all hosts share.
+    let batch = hosts
+        .len()
+        .div_ceil(hosts.len().div_ceil(most).max(1))
+        .max(1);
     // The sides of one batch next to each other: they share what the disk and the fetcher have at hand.
     let pieces: Vec<(usize, &[Host])> = hosts
         .chunks(batch)
@@ -261,19 +273,19 @@ async fn build(
     nix: &Nix,
     derivations: &BTreeSet<StorePath>,
     sides: &[Sides],
-    machines: &Machines,
     scratch: &Path,
 ) -> Result<BTreeMap<StorePath, BuildState>, Error> {
     let roots: Vec<&StorePath> = derivations.iter().collect();
-    nix.root_derivations(&scratch.join("drv"), &roots).await?;
-    let missing = nix.missing(&roots).await?;
+    let link = scratch.join("drv");
+    let (missing, ()) = tokio::try_join!(nix.missing(&roots), nix.root_derivations(&link, &roots))?;
     let mut known: BTreeMap<StorePath, Derivation> = BTreeMap::new();
     let mut cannot: BTreeMap<StorePath, Unbuildable> = BTreeMap::new();
     let mut built = Built::default();
     if !missing.build.is_empty() {
         let build: Vec<&StorePath> = missing.build.iter().collect();
-        known = nix.derivations(&build).await?;
-        cannot = unbuildable(&roots, &known, machines);
+        let (shown, settings) = tokio::try_join!(nix.derivations(&build), nix.settings())?;
+        cannot = unbuildable(&roots, &shown, &settings.machines);
+        known = shown;
     }
     let can: Vec<&StorePath> = roots
         .iter()
@@ -317,15 +329,6 @@ async fn build(
             ((*drv).clone(), state)
         })
         .collect();
-    let valid: BTreeSet<&StorePath> = states
-        .iter()
-        .filter(|(_, state)| **state == BuildState::Valid)
-        .filter_map(|(drv, _)| outputs.get(drv).copied())
-        .collect();
-    if !valid.is_empty() {
-        let valid: Vec<&StorePath> = valid.into_iter().collect();
-        nix.root_outputs(&scratch.join("out"), &valid).await?;
-    }
     Ok(states)
 }
 
@@ -350,6 +353,15 @@ fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation
                 .unwrap_or_else(|| "Nix built everything else and gave no reason".to_owned()),
         ),
     }
+}
+
+/// Holds outputs by garbage-collector roots until the scratch directory goes.
+async fn hold(nix: &Nix, outputs: BTreeSet<&StorePath>, scratch: &Path) -> Result<(), Error> {
+    if !outputs.is_empty() {
+        let outputs: Vec<&StorePath> = outputs.into_iter().collect();
+        nix.root_outputs(&scratch.join("out"), &outputs).await?;
+    }
+    Ok(())
 }
 
 /// Returns the graph of all roots, or the words of why it cannot be read.

@@ -35,7 +35,7 @@ pub(super) enum BuildState {
 /// What is told of a build that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FailedBuild {
-    /// The derivation that failed itself, of several the first by path.
+    /// The derivation that failed itself, of several the first by name.
     pub derivation: Option<crate::closure::StorePath>,
     /// Why.
     pub reason: String,

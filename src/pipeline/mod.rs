@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::command::Door;
 use crate::flake::{AttrPath, Excluded, HostFilter, Selection};
-use crate::nix::{Discovered, Nix, Settings};
+use crate::nix::{Discovered, Nix};
 use crate::report::{
     ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Redactor, Report, SCHEMA, Scope,
     ScopePatterns, Side, Status, StepTiming, Timing, Tool,
@@ -73,12 +73,12 @@ pub async fn report(
 
     steps.begin("inputs", "Staging the update");
     let mut nix = connect(request, context, &source).await?;
-    let (settings, discovered, locks) = tokio::try_join!(
-        async { Ok::<Settings, Error>(nix.settings().await?) },
+    let (discovered, locks) = tokio::try_join!(
         async {
-            Ok(nix
-                .discover(&source.reference, &request.kinds, &attrs)
-                .await?)
+            Ok::<Discovered, Error>(
+                nix.discover(&source.reference, &request.kinds, &attrs)
+                    .await?,
+            )
         },
         Locks::stage(&nix, &source, request, scratch.path()),
     )?;
@@ -97,7 +97,6 @@ pub async fn report(
             source: &source,
             locks: &locks,
             hosts: &hosts,
-            machines: &settings.machines,
             request,
             machine: &context.machine,
             scratch: scratch.path(),

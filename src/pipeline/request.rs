@@ -71,7 +71,7 @@ pub struct Machine {
 
 /// What one host may take while it is evaluated together with others, in bytes. NixOS systems take some
 /// hundred MiB each, and a batch shares what they have in common.
-const MEMORY_PER_HOST: u64 = 700 * 1024 * 1024;
+const MEMORY_PER_HOST: u64 = 512 * 1024 * 1024;
 
 impl Request {
     pub(super) fn filter(&self) -> Result<HostFilter, FilterError> {

@@ -466,26 +466,38 @@ impl Report {
     /// Sets the digest over everything a reader would see: all but the times, the pull request, the paths of
     /// log files and the base's revision.
     pub fn seal(&mut self) {
-        let mut seen = serde_json::to_value(&*self).unwrap_or(Value::Null);
-        if let Some(map) = seen.as_object_mut() {
-            for key in ["digest", "timing", "pull_request"] {
-                map.remove(key);
-            }
-            if let Some(flake) = map.get_mut("flake").and_then(Value::as_object_mut) {
-                flake.remove("rev");
-            }
-            let hosts = map.get_mut("hosts").and_then(Value::as_array_mut);
-            for failure in hosts
-                .into_iter()
-                .flatten()
-                .filter_map(|host| host.get_mut("failure"))
-            {
-                if let Some(failure) = failure.as_object_mut() {
-                    failure.remove("log_path");
-                }
-            }
+        let mut unseen = self.unseen();
+        let mut hash = Hash(Sha256::new());
+        // The types here have nothing that JSON cannot hold, and a hash takes every byte.
+        let written = serde_json::to_writer(&mut hash, &*self);
+        debug_assert!(written.is_ok(), "{written:?}");
+        self.digest = hex(&hash.0.finalize());
+        self.timing = std::mem::take(&mut unseen.timing);
+        self.pull_request = unseen.pull_request.take();
+        self.flake.rev = unseen.rev.take();
+        for (failure, path) in self.failures().zip(unseen.log_paths) {
+            failure.log_path = path;
         }
-        self.digest = sha256_hex(seen.to_string().as_bytes());
+    }
+
+    /// Takes out what the digest does not cover.
+    fn unseen(&mut self) -> Unseen {
+        self.digest.clear();
+        Unseen {
+            timing: std::mem::take(&mut self.timing),
+            pull_request: self.pull_request.take(),
+            rev: self.flake.rev.take(),
+            log_paths: self
+                .failures()
+                .map(|failure| failure.log_path.take())
+                .collect(),
+        }
+    }
+
+    fn failures(&mut self) -> impl Iterator<Item = &mut Failure> {
+        self.hosts
+            .iter_mut()
+            .filter_map(|host| host.failure.as_mut())
     }
 
     /// Returns the hosts of one status, in the report's order.
@@ -503,10 +515,33 @@ fn canonical(value: &impl Serialize) -> String {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What of a report its digest does not cover.
+struct Unseen {
+    timing: Timing,
+    pull_request: Option<Value>,
+    rev: Option<String>,
+    log_paths: Vec<Option<String>>,
+}
+
+/// Takes bytes into a hash: a report of a large fleet is too big to be written out for it.
+struct Hash(Sha256);
+
+impl std::io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -501,3 +501,53 @@ fn a_flake_without_git_is_read_too() {
     assert_eq!(statuses(&report), ["webserver changed"]);
     assert_eq!(report["flake"]["rev"], Value::Null);
 }
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn the_readmes_report_is_what_the_demo_prints() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let demo = read("scripts/demo");
+    let (_, changes) = demo.split_once("bump.sh\" \"$dir\" \\\n").unwrap();
+    let (changes, _) = changes.split_once("\n\n").unwrap();
+    let changes: Vec<&str> = changes
+        .split_whitespace()
+        .filter(|word| *word != "\\")
+        .collect();
+    let readme = read("README.md");
+    let (_, told) = readme.split_once("```text\n").unwrap();
+    let (told, _) = told.split_once("\n```").unwrap();
+
+    let fleet = Fleet::new();
+    fleet.bump(&changes);
+    let output = fleet
+        .run(["report", "--color", "never", "--format", "text"])
+        .success();
+    let dir = fleet.env().dir().to_str().unwrap();
+    assert_eq!(
+        without_hashes(told, "/tmp/flake-herald-demo"),
+        without_hashes(output.stdout.trim_end(), dir)
+    );
+}
+
+/// A report's text without what depends on the directory the fleet is in.
+fn without_hashes(text: &str, dir: &str) -> String {
+    let is_revision = |word: &str| word.len() == 7 && word.chars().all(|c| c.is_ascii_hexdigit());
+    text.lines()
+        .map(|line| {
+            let words: Vec<String> = line
+                .replace(&format!("{dir}/"), "")
+                .split(' ')
+                .map(|word| match word.split_once('-') {
+                    Some((_, name)) if word.starts_with("nix/store/") => name.to_owned(),
+                    _ if is_revision(word) => "REV".to_owned(),
+                    _ => word.to_owned(),
+                })
+                .collect();
+            // Packages hold paths, so their sizes depend on it too.
+            let line = words.join(" ");
+            let line = line.split(", disk usage").next().unwrap_or_default();
+            format!("{line}\n")
+        })
+        .collect()
+}
