@@ -38,6 +38,9 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
         "hm:fzf=0.53.0",
         "hw:0.5.0",
     ]);
+    // What an earlier build left: nothing is compared with it, and it stays.
+    let stale = fleet.flake().join("result-webserver");
+    std::os::unix::fs::symlink("/nix/store/stale", &stale).unwrap();
     let before = fleet.repository();
     let output = fleet
         .run(["report", "--format", "text", "--exclude-host", "pi"])
@@ -108,6 +111,7 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     [exit status: 0]
     ");
     assert_eq!(fleet.repository(), before);
+    assert!(stale.is_symlink());
     assert_eq!(left_over(&fleet), Vec::<String>::new());
 }
 
