@@ -3,7 +3,9 @@
 //! Every method of [`Nix`] is one question to Nix, asked in as few processes as Nix allows.
 
 mod build;
+mod build_log;
 mod call;
+mod derivation;
 mod error;
 mod eval;
 mod lock;
@@ -12,8 +14,10 @@ mod settings;
 mod store;
 mod version;
 
-pub use build::{BuildFailure, Built, Derivation, Missing, Unbuildable, unbuildable};
+pub use build::{Built, Missing};
+pub use build_log::BuildFailure;
 pub use call::Options;
+pub use derivation::{Derivation, Unbuildable, unbuildable};
 pub use error::NixError;
 pub use eval::{Discovered, EvalFailure, EvalResult, Evaluated};
 pub use message::Warnings;
