@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::closure::StorePath;
+use crate::command::CommandError;
 
 use super::build_log::{BuildFailure, BuildLog};
 use super::derivation::{Derivation, reachable};
@@ -63,14 +64,16 @@ impl Nix {
     ///
     /// Nix fails.
     pub async fn missing(&self, derivations: &[&StorePath]) -> Result<Missing, NixError> {
+        // Line by line: a mass rebuild lists more than is kept of stderr.
+        let mut listing = Listing::default();
+        let cmd = call::dry_run(&self.options, derivations);
         let output = self
             .door
-            .run(&call::dry_run(&self.options, derivations))
-            .await?;
+            .output_with_lines(&cmd, |line| listing.read(line))
+            .await?
+            .checked()?;
         self.warnings.read(output.stderr.bytes());
-        Ok(parse_missing(&String::from_utf8_lossy(
-            output.stderr.bytes(),
-        )))
+        Ok(listing.missing)
     }
 
     /// Builds `derivations`, going on after failures. `known` says what may be built on the way.
@@ -84,15 +87,18 @@ impl Nix {
         known: &BTreeMap<StorePath, Derivation>,
     ) -> Result<Built, NixError> {
         let mut log = BuildLog::default();
-        let output = self
+        let cmd = call::realise(&self.options, derivations);
+        let ended = self
             .door
-            .output_with_lines(&call::realise(&self.options, derivations), |line| {
-                log.read(line);
-            })
-            .await?;
+            .output_with_lines(&cmd, |line| log.read(line))
+            .await;
         self.warnings.read(log.plain_messages().as_bytes());
-        if output.success() {
-            return Ok(Built::default());
+        match ended {
+            Ok(output) if output.success() => return Ok(Built::default()),
+            Ok(_) => {}
+            // The memory ran out, say: what was built until then is still worth a report.
+            Err(error @ CommandError::Killed { .. }) => log.errors.push(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
         // Started and still without its outputs: failed itself. This holds in every version, whatever
         // its messages look like.
@@ -176,27 +182,31 @@ impl Built {
     }
 }
 
-/// Reads what `--dry-run` says: a heading, then indented paths, for what is built and what is fetched.
-fn parse_missing(stderr: &str) -> Missing {
-    let mut missing = Missing::default();
-    let mut fetching = None;
-    for line in message::plain(stderr).lines() {
+/// What `--dry-run` says: a heading, then indented paths, for what is built and for what is fetched.
+#[derive(Debug, Default)]
+struct Listing {
+    missing: Missing,
+    /// Whether the paths that come now are fetched; none where they are neither.
+    fetching: Option<bool>,
+}
+
+impl Listing {
+    fn read(&mut self, line: &[u8]) {
+        let line = message::plain(&String::from_utf8_lossy(line));
         if let Some(path) = line.strip_prefix("  ") {
-            let path = StorePath::parse(path.trim());
-            match (fetching, path) {
-                (Some(true), Ok(path)) => missing.fetch.push(path),
-                (Some(false), Ok(path)) => missing.build.push(path),
+            match (self.fetching, StorePath::parse(path.trim())) {
+                (Some(true), Ok(path)) => self.missing.fetch.push(path),
+                (Some(false), Ok(path)) => self.missing.build.push(path),
                 _ => {}
             }
         } else if line.contains("will be built") {
-            fetching = Some(false);
+            self.fetching = Some(false);
         } else if line.contains("will be fetched") {
-            fetching = Some(true);
+            self.fetching = Some(true);
         } else {
-            fetching = None;
+            self.fetching = None;
         }
     }
-    missing
 }
 
 #[cfg(test)]
@@ -211,8 +221,15 @@ mod tests {
              this path will be fetched (0.02 MiB download, 0.10 MiB unpacked):\n  \
              /nix/store/00000000000000000000000000000000-hello-2.12\n\
              don't know how to build these paths:\n  /nix/store/11111111111111111111111111111111-x\n";
-        let missing = parse_missing(text);
+        let read = |text: &str| {
+            let mut listing = Listing::default();
+            for line in text.lines() {
+                listing.read(line.as_bytes());
+            }
+            listing.missing
+        };
+        let missing = read(text);
         assert_eq!((missing.build.len(), missing.fetch.len()), (2, 1));
-        assert_eq!(parse_missing(""), Missing::default());
+        assert_eq!(read(""), Missing::default());
     }
 }
