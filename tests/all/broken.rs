@@ -353,3 +353,48 @@ fn a_store_that_cannot_be_read_is_an_unknown_host_and_never_an_empty_diff() {
     assert_eq!(statuses(&report), ["router unchanged", "webserver unknown"]);
     assert_eq!(left_over(&fleet), Vec::<String>::new());
 }
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_failure_comes_through_the_daemon_as_it_is() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1", "fail:zfs-user"]);
+    let socket = fleet.env().dir().join("socket");
+    fleet.env_mut().set("NIX_DAEMON_SOCKET_PATH", &socket);
+    let mut daemon = fleet
+        .env()
+        .command("nix-daemon")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = std::time::Instant::now();
+    while !socket.exists() {
+        assert!(
+            started.elapsed().as_secs() < 20,
+            "the daemon does not start"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // The client finds no database, only the socket.
+    let empty = fleet.env().dir().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    fleet.env_mut().set("NIX_REMOTE", "daemon");
+    fleet.env_mut().set("NIX_STATE_DIR", &empty);
+    let output = fleet.run([
+        "report",
+        "--format",
+        "json",
+        "--host",
+        "webserver",
+        "--host",
+        "nas",
+    ]);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let report = json(&output.code(4));
+    assert_eq!(statuses(&report), ["nas broken", "webserver changed"]);
+    let failure = &report["hosts"][0]["failure"];
+    assert_eq!(failure["error"], "builder failed with exit code 3");
+    assert!(failure["log_tail"].as_array().unwrap().len() > 2);
+    assert_eq!(report["hosts"][1]["diff"]["changed"][0]["name"], "nginx");
+}
