@@ -155,30 +155,28 @@ fn start_logs(config: &Config) {
         Verbosity::Verbose => LevelFilter::DEBUG,
         Verbosity::Everything => LevelFilter::TRACE,
     };
-    let builder = tracing_subscriber::fmt()
+    let secrets = config
+        .secrets()
+        .iter()
+        .map(|secret| secret.expose_secret().to_owned())
+        .collect();
+    let lines = Lines {
+        groups: config.runner.is_some(),
+        json: config.output.log_format.value == LogFormat::Json,
+        redactor: report::Redactor::new(secrets, Vec::new()),
+    };
+    tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        .with_ansi(false);
-    match config.output.log_format.value {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => {
-            let secrets = config
-                .secrets()
-                .iter()
-                .map(|secret| secret.expose_secret().to_owned())
-                .collect();
-            let lines = Lines {
-                groups: config.runner.is_some(),
-                redactor: report::Redactor::new(secrets, Vec::new()),
-            };
-            builder.event_format(lines).init();
-        }
-    }
+        .with_ansi(false)
+        .event_format(lines)
+        .init();
 }
 
 /// Events as lines for people: a step as a heading, which a runner folds; what follows it indented.
 struct Lines {
     groups: bool,
+    json: bool,
     redactor: report::Redactor,
 }
 
@@ -207,7 +205,25 @@ where
         event.record(&mut message);
         let text = self.redactor.text(&message.0.join(" "));
         let metadata = event.metadata();
-        if metadata.target() == STEP {
+        let step = metadata.target() == STEP;
+        if self.json {
+            if step && text.is_empty() {
+                return Ok(());
+            }
+            let level = metadata.level().as_str().to_ascii_lowercase();
+            let line =
+                serde_json::json!({"level": level, "step": step, "message": text}).to_string();
+            return writeln!(out, "{}", line.replace("##[", "#\\u0023["));
+        }
+        if step {
+            // An empty heading ends the last step.
+            if text.is_empty() {
+                return if GROUP.swap(false, Ordering::Relaxed) {
+                    writeln!(out, "::endgroup::")
+                } else {
+                    Ok(())
+                };
+            }
             if !self.groups {
                 return writeln!(out, "{text} …");
             }

@@ -177,7 +177,7 @@ impl Door {
             });
         }
         let started = Instant::now();
-        debug!(?argv, directory = ?cmd.directory(), "start");
+        trace!(?argv, directory = ?cmd.directory(), "start");
         let mut running = match self.spawn(cmd) {
             Ok(running) => running,
             Err(error) => return Err(not_started(cmd, argv, error)),
@@ -189,7 +189,7 @@ impl Door {
         let end = self
             .follow(cmd, &mut running, &mut kept, &mut on_line)
             .await;
-        debug!(?argv, end = ?end, elapsed_ms = started.elapsed().as_millis(), "end");
+        trace!(?argv, end = ?end, elapsed_ms = started.elapsed().as_millis(), "end");
 
         let Kept { stdout, stderr } = kept;
         let stderr = stderr.into_tail();

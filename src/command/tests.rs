@@ -65,6 +65,22 @@ impl Sleep {
     }
 }
 
+impl Sleep {
+    /// Waits until it is the program itself that has the number, and no more the shell that is about to become it.
+    async fn wait_for_the_program(&self) {
+        for _ in 0..200 {
+            let is_sleep = |pid: &i32| {
+                fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+            };
+            if self.processes().iter().any(is_sleep) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no sleep: {:?}", self.processes());
+    }
+}
+
 impl Drop for Sleep {
     fn drop(&mut self) {
         for pid in self.processes() {
@@ -409,7 +425,8 @@ async fn a_second_cancellation_ends_the_grace() {
     let cmd = sh(&format!("trap '' INT; exec sleep {}", sleep.0));
     let started = Instant::now();
     let (result, ()) = tokio::join!(door.run(&cmd), async {
-        sleep.wait_for(1).await;
+        // The shell heeds SIGINT until its trap is set.
+        sleep.wait_for_the_program().await;
         door.cancel().cancel(Stop::Interrupt);
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(sleep.processes().len(), 1);

@@ -144,6 +144,8 @@ pub fn labels<'a>(ids: impl IntoIterator<Item = &'a HostId>) -> BTreeMap<HostId,
             } else {
                 id.name.clone()
             };
+            // A name with a line break in it must stay one line.
+            let label = label.replace(|c: char| c.is_control(), "\u{fffd}");
             ((*id).clone(), label)
         })
         .collect()

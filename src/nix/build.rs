@@ -25,7 +25,7 @@ pub struct Missing {
 pub struct Built {
     /// The derivations that failed themselves, by their path. What only hangs on them is not among these.
     pub failures: BTreeMap<StorePath, BuildFailure>,
-    /// Nix's last error where nothing it built is to blame: a path that cannot be fetched, a full disk.
+    /// What Nix says of the build as a whole; of a host that no failure explains, all that is known.
     pub error: Option<String>,
 }
 
@@ -40,8 +40,7 @@ impl Nix {
         link: &Path,
         derivations: &[&StorePath],
     ) -> Result<(), NixError> {
-        self.door
-            .run(&call::root_derivations(&self.options, link, derivations))
+        self.run(&call::root_derivations(&self.options, link, derivations))
             .await?;
         Ok(())
     }
@@ -52,8 +51,7 @@ impl Nix {
     ///
     /// Nix fails.
     pub async fn root_outputs(&self, link: &Path, outputs: &[&StorePath]) -> Result<(), NixError> {
-        self.door
-            .run(&call::root_outputs(&self.options, link, outputs))
+        self.run(&call::root_outputs(&self.options, link, outputs))
             .await?;
         Ok(())
     }
@@ -124,10 +122,7 @@ impl Nix {
                 built.failures.insert(drv.clone(), log.failure(drv));
             }
         }
-        built.error = log
-            .errors
-            .last()
-            .map(|text| message::without_prefix(text).to_owned());
+        built.error = log.error();
         Ok(built)
     }
 
@@ -140,7 +135,7 @@ impl Nix {
         let mut invalid = HashSet::new();
         // Far below the limit of all arguments together (2 MiB on Linux).
         for some in paths.chunks(4_000) {
-            let output = self.door.run(&call::invalid(&self.options, some)).await?;
+            let output = self.run(&call::invalid(&self.options, some)).await?;
             let text = String::from_utf8_lossy(&output.stdout);
             invalid.extend(
                 text.lines()
@@ -156,7 +151,7 @@ impl Nix {
     ///
     /// Nix cannot be started or is told to stop.
     pub async fn log(&self, derivation: &StorePath) -> Result<Option<Vec<u8>>, NixError> {
-        match self.door.run(&call::log(&self.options, derivation)).await {
+        match self.run(&call::log(&self.options, derivation)).await {
             Ok(output) => Ok(Some(output.stdout)),
             Err(error) if ended(&error) => Ok(None),
             Err(error) => Err(error.into()),

@@ -19,8 +19,8 @@ pub struct BuildFailure {
     pub reason: String,
     /// The last lines of its log, raw.
     pub log_tail: Vec<String>,
-    /// It was ended for taking too long, so nothing is known about it.
-    pub timed_out: bool,
+    /// Why nothing is known about the derivation all the same: it took too long, the disk was full, Nix ended before it.
+    pub unknown: Option<String>,
 }
 
 /// What Nix reports while it builds, in its `internal-json` format.
@@ -86,7 +86,7 @@ impl BuildLog {
                 }
             }
             ("msg", _) if event.level == 0 => {
-                self.errors.push(message::plain(&event.msg));
+                self.errors.push(without_log(&message::plain(&event.msg)));
             }
             ("msg", _) if event.level == 1 => self.messages.push(event.msg),
             _ => {}
@@ -105,34 +105,72 @@ impl BuildLog {
 
     /// Returns why `drv` failed, from the error that names it.
     pub(super) fn failure(&self, drv: &StorePath) -> BuildFailure {
+        const TOO_LONG: &str = "timed out after";
         let own = self.own_error(drv);
-        let timed_out = match own {
-            Some(text) => text.contains("timed out after"),
+        let log_tail: Vec<String> = self.tails.get(drv).into_iter().flatten().cloned().collect();
+        let unknown = match own {
+            Some(text) if text.contains(TOO_LONG) => Some("took too long".to_owned()),
+            Some(text)
+                if message::is_environmental(text) || log_tail.iter().any(|line| is_full(line)) =>
+            {
+                Some("could not be written: the disk is full, or the machine failed".to_owned())
+            }
+            Some(_) => None,
             // 2.34 does not say which build it was that timed out.
-            None => self
-                .errors
-                .iter()
-                .any(|text| text.contains("timed out after")),
-        };
-        let reason = match own {
-            Some(text) => reason(text, drv),
-            None if timed_out => "timed out".to_owned(),
-            None => "failed without a reason given".to_owned(),
+            None if self.errors.iter().any(|text| text.contains(TOO_LONG)) => {
+                Some("took too long".to_owned())
+            }
+            None => Some("was begun, and Nix ended without saying what became of it".to_owned()),
         };
         BuildFailure {
-            reason,
-            log_tail: self.tails.get(drv).into_iter().flatten().cloned().collect(),
-            timed_out,
+            reason: own.map_or_else(String::new, |text| reason(text, drv)),
+            log_tail,
+            unknown,
         }
     }
+
+    /// Returns the error that says why the build as a whole went wrong: not one about a derivation that only hangs on
+    /// another. Of several the first by its text, for builds end in any order.
+    pub(super) fn error(&self) -> Option<String> {
+        self.errors
+            .iter()
+            .filter(|text| !hangs_on_another(text))
+            .min()
+            .map(|text| message::without_prefix(text).trim_end().to_owned())
+    }
+}
+
+/// Whether a builder says that the disk is full.
+fn is_full(line: &str) -> bool {
+    line.contains("No space left on device")
+}
+
+/// Returns an error without the end of the build's log in it, which the daemon puts there: any words may stand in a log.
+fn without_log(error: &str) -> String {
+    let lines: Vec<&str> = error
+        .lines()
+        .take_while(|line| {
+            let line = line.trim().to_ascii_lowercase();
+            !(line.starts_with("last ") && line.ends_with(" log lines:"))
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// Whether an error is about `drv` itself, not about what hangs on it.
 fn names_failure_of(text: &str, drv: &StorePath) -> bool {
-    text.contains(drv.as_str())
-        && !text.contains("dependency failed")
-        && !text.contains("dependencies failed")
-        && !text.contains("dependencies of derivation")
+    text.contains(drv.as_str()) && !hangs_on_another(text)
+}
+
+/// Whether an error is about a derivation that was not built for want of another.
+fn hangs_on_another(text: &str) -> bool {
+    [
+        "dependency failed",
+        "dependencies failed",
+        "dependencies of derivation",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// Returns the reason within an error about `drv`: "builder failed with exit code 3" from either
@@ -191,7 +229,7 @@ mod tests {
                         "checking for libfoo... no".to_owned(),
                         "configure: error: libfoo not found".to_owned(),
                     ],
-                    timed_out: false,
+                    unknown: None,
                 }
             );
         }
@@ -208,8 +246,46 @@ mod tests {
                 "@nix {{\"action\":\"start\",\"id\":7,\"type\":105,\"fields\":[\"{path}\",\"\",1,1]}}\n@nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"error: {message}\"}}"
             );
             let failure = read(text.as_bytes()).failure(&StorePath::parse(path).unwrap());
-            assert!(failure.timed_out, "{failure:?}");
+            assert_eq!(
+                failure.unknown.as_deref(),
+                Some("took too long"),
+                "{failure:?}"
+            );
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_log_is_not_taken_for_nixs_words() {
+        // Through the daemon the error holds the end of the log.
+        let path = "/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-slow-1.drv";
+        let text = format!(
+            "@nix {{\"action\":\"start\",\"id\":7,\"type\":105,\"fields\":[\"{path}\",\"\",1,1]}}\n\
+             @nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"error: Cannot build '{path}'.\\n       Reason: builder failed with exit code 1.\\n\
+             {}       Last 2 log lines:\\n       > timed out after 900 seconds\\n       > 1 dependency failed\"}}",
+            ""
+        );
+        let failure = read(text.as_bytes()).failure(&StorePath::parse(path).unwrap());
+        assert_eq!(failure.reason, "builder failed with exit code 1");
+        assert_eq!(failure.unknown, None);
+    }
+
+    #[test]
+    fn a_full_disk_says_nothing_about_a_derivation() {
+        let path = "/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-slow-1.drv";
+        let text = format!(
+            "@nix {{\"action\":\"start\",\"id\":7,\"type\":105,\"fields\":[\"{path}\",\"\",1,1]}}\n\
+             @nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"error: writing to file: No space left on device\"}}"
+        );
+        let log = read(text.as_bytes());
+        assert!(
+            log.failure(&StorePath::parse(path).unwrap())
+                .unknown
+                .is_some()
+        );
+        assert_eq!(
+            log.error().as_deref(),
+            Some("writing to file: No space left on device")
+        );
     }
 
     #[test]

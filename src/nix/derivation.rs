@@ -48,7 +48,6 @@ impl Nix {
             .map_or("", |path| path.store_dir())
             .to_owned();
         let output = self
-            .door
             .run(&call::show_derivations(&self.options, derivations))
             .await?;
         parse_derivations(&output.stdout, &store_dir)
@@ -62,11 +61,16 @@ pub fn unbuildable(
     machines: &Machines,
 ) -> BTreeMap<StorePath, Unbuildable> {
     let mut found = BTreeMap::new();
+    let can =
+        |derivation: &Derivation| machines.can_build(&derivation.system, &derivation.features);
+    if known.values().all(can) {
+        return found;
+    }
     for root in roots {
         let worst = reachable(root, known)
             .into_iter()
             .filter_map(|drv| Some((drv, known.get(drv)?)))
-            .filter(|(_, derivation)| !machines.can_build(&derivation.system, &derivation.features))
+            .filter(|(_, derivation)| !can(derivation))
             .map(|(drv, derivation)| Unbuildable {
                 drv: drv.clone(),
                 system: derivation.system.clone(),

@@ -30,6 +30,12 @@ pub enum NixError {
     /// Nix staged no lock file although it reported success.
     #[error("Nix wrote no lock file: {0}")]
     NoLock(String),
+    /// The lock given does not fit the flake.
+    #[error("the new lock does not fit flake.nix, which asks for inputs that it does not have")]
+    StaleLock,
+    /// There is no derivation at a path of the user's.
+    #[error("--attr names no derivation, and no set of them: {0}")]
+    NoDerivation(String),
     /// An input to update is not there.
     #[error("{0}")]
     NoInput(String),
@@ -55,11 +61,18 @@ impl NixError {
             ),
             Self::Command(error) => message::hint(&error.stderr()?.text()),
             Self::TooOld { .. } => Some("update Nix: https://nix.dev/manual/nix/latest/installation/upgrading".to_owned()),
+            Self::StaleLock => Some("run `nix flake lock` on it first".to_owned()),
             Self::NoLock(_) => Some(
                 "an input is a local directory with uncommitted changes; commit them, or point the input at a commit".to_owned(),
             ),
-            Self::NoInput(_) | Self::Unreadable { .. } | Self::File { .. } | Self::Store(_) => None,
+            Self::NoDerivation(_) | Self::NoInput(_) | Self::Unreadable { .. } | Self::File { .. } | Self::Store(_) => None,
         }
+    }
+
+    /// Whether the user, or a signal, told the run to stop.
+    pub fn is_stop(&self) -> bool {
+        self.command()
+            .is_some_and(|command| command.stopped().is_some())
     }
 
     /// Returns the failed command, where there is one.
@@ -71,13 +84,13 @@ impl NixError {
     }
 }
 
-/// The command's own account, then Nix's last error in Nix's words.
+/// Nix's last error in Nix's words, then which call it was.
 fn explain(error: &CommandError) -> String {
     match error
         .stderr()
         .and_then(|stderr| message::last_error(&stderr.text()))
     {
-        Some(words) => format!("{error}\n{words}"),
+        Some(words) => format!("{}\n({error})", message::without_prefix(&words)),
         None => error.to_string(),
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::closure::StorePath;
+use crate::command::CommandError;
 use crate::flake::{AttrPath, FlakeRef, Host, Kind, nix_string};
 
 use super::error::ended;
@@ -14,6 +15,12 @@ use super::{Nix, NixError, call, message};
 
 /// An argument longer than this is not handed to a process: Linux takes 128 KiB for one.
 const LONGEST_FUNCTION: usize = 100_000;
+
+/// So few hosts are asked one by one, when together they fail: halving them would take as many calls.
+const FEW: usize = 4;
+
+/// What Nix says of a lock that does not fit the flake. That is no host's fault.
+const STALE_LOCK: &str = "requires lock file changes but they're not allowed";
 
 /// What a flake has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +47,19 @@ pub struct Evaluated {
 pub struct EvalFailure {
     /// Nix's message, without the trace before it.
     pub message: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault it is that a host does not evaluate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The flake's: it says so with this lock, whoever asks.
+    Flake,
+    /// The machine's: it has nothing that builds for this system, and evaluating needs something built.
+    NoBuilder(String),
+    /// The surroundings': memory, disk, network or daemon failed. About the host nothing is known.
+    Surroundings,
 }
 
 /// A host's own result: one that fails does not end the others.
@@ -83,7 +103,6 @@ impl Nix {
     ) -> Result<Discovered, NixError> {
         let function = discovery(kinds, attrs);
         let output = self
-            .door
             .run(&call::outputs(&self.options, flake, &function))
             .await?;
         self.warnings.read(output.stderr.bytes());
@@ -101,10 +120,7 @@ impl Nix {
                     hosts.extend(found.names.iter().map(|name| Host::at(path.child(name))));
                 }
                 what => {
-                    return Err(NixError::Unreadable {
-                        what: "the derivation asked for by --attr",
-                        detail: format!("`{path}` is {what}"),
-                    });
+                    return Err(NixError::NoDerivation(format!("`{path}` is {what}")));
                 }
             }
         }
@@ -137,7 +153,8 @@ impl Nix {
                 continue;
             };
             let function = joint(asked);
-            let answer = if function.len() > LONGEST_FUNCTION && asked.len() > 1 {
+            let too_long = function.len() > LONGEST_FUNCTION;
+            let answer = if asked.len() == 1 || too_long {
                 None
             } else {
                 self.ask_together(flake, lock, &function).await?
@@ -160,19 +177,19 @@ impl Nix {
                         detail: "there is not one answer a host".to_owned(),
                     });
                 }
-                None => match asked {
-                    [host] => {
+                None if asked.len() <= FEW => {
+                    for (at, host) in piece.zip(asked) {
                         let result = self.ask_alone(flake, lock, host).await?;
-                        if let Some(slot) = results.get_mut(piece.start) {
+                        if let Some(slot) = results.get_mut(at) {
                             *slot = Some(result);
                         }
                     }
-                    _ => {
-                        let middle = piece.start + asked.len() / 2;
-                        pieces.push((piece.start, middle));
-                        pieces.push((middle, piece.end));
-                    }
-                },
+                }
+                None => {
+                    let middle = start + asked.len() / 2;
+                    pieces.push((start, middle));
+                    pieces.push((middle, end));
+                }
             }
         }
         Ok(results
@@ -181,6 +198,7 @@ impl Nix {
                 result.unwrap_or_else(|| {
                     Err(EvalFailure {
                         message: "the host was not evaluated".to_owned(),
+                        fault: Fault::Surroundings,
                     })
                 })
             })
@@ -195,7 +213,7 @@ impl Nix {
         function: &str,
     ) -> Result<Option<Vec<Option<EvaluatedJson>>>, NixError> {
         let cmd = call::outputs_locked(&self.options, flake, lock, function);
-        match self.door.run(&cmd).await {
+        match self.run(&cmd).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
                 read_json("the evaluation of the hosts", &output.stdout).map(Some)
@@ -213,7 +231,7 @@ impl Nix {
         host: &Host,
     ) -> Result<EvalResult, NixError> {
         let cmd = call::outputs_locked(&self.options, flake, lock, &alone(host));
-        match self.door.run(&cmd).await {
+        match self.run(&cmd).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
                 read_json("the evaluation of a host", &output.stdout).map(read_evaluated)
@@ -223,8 +241,21 @@ impl Nix {
                     .stderr()
                     .and_then(|stderr| message::last_error(&stderr.text()));
                 let message = words.unwrap_or_else(|| error.to_string());
+                if message.contains(STALE_LOCK) {
+                    return Err(NixError::StaleLock);
+                }
+                let fault = if let Some(system) = message::missing_system(&message) {
+                    Fault::NoBuilder(system.to_owned())
+                } else if matches!(error, CommandError::Killed { .. })
+                    || message::is_environmental(&message)
+                {
+                    Fault::Surroundings
+                } else {
+                    Fault::Flake
+                };
                 Ok(Err(EvalFailure {
                     message: message::without_prefix(&message).to_owned(),
+                    fault,
                 }))
             }
             Err(error) => Err(error.into()),
@@ -236,6 +267,7 @@ fn read_evaluated(json: EvaluatedJson) -> EvalResult {
     let path = |text: &str| {
         StorePath::parse(text).map_err(|error| EvalFailure {
             message: format!("the host has no path known beforehand ({error})"),
+            fault: Fault::Flake,
         })
     };
     Ok(Evaluated {

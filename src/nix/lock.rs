@@ -19,7 +19,6 @@ impl Nix {
         into: &Path,
     ) -> Result<(), NixError> {
         let output = self
-            .door
             .run(&call::complete_lock(&self.options, flake, base, into))
             .await?;
         self.warnings.read(output.stderr.bytes());
@@ -38,7 +37,6 @@ impl Nix {
         into: &Path,
     ) -> Result<(), NixError> {
         let output = self
-            .door
             .run(&call::update(&self.options, flake, inputs, into))
             .await?;
         self.warnings.read(output.stderr.bytes());

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::command::CommandError;
+
 /// Returns the message of the error that ended a call: from its last `error:` line to the end.
 ///
 /// A trace stands before it, and on 2.34 its substance may stand on the lines below it. Indentation is
@@ -57,6 +59,49 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
     Some((*hint).to_owned())
 }
 
+/// Whether a call failed only because another one was making the same new store at that moment.
+pub(super) fn is_new_store_race(error: &CommandError) -> bool {
+    error.stderr().is_some_and(|stderr| {
+        let text = stderr.text();
+        text.contains("is busy") && text.contains("SQLite")
+            || text.contains("creating symlink") && text.contains("File exists")
+    })
+}
+
+/// Whether an error says that the surroundings failed, not what was evaluated or built: the disk is full, the
+/// daemon or the network is gone.
+pub(super) fn is_environmental(text: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "No space left on device",
+        "Disk quota exceeded",
+        "cannot connect to socket",
+        "Connection refused",
+        "Connection reset by peer",
+        "unable to download",
+        "Could not resolve host",
+        "failed to fetch git repository",
+        "Failed to fetch git repository",
+        "unable to read from remote",
+        "Cannot allocate memory",
+        "out of memory",
+    ];
+    WORDS.iter().any(|words| text.contains(words))
+}
+
+/// Returns the system that a derivation needed while evaluating, where nothing here builds for it.
+///
+/// "a 'aarch64-linux' with features {} is required to build …" up to 2.2x, "Required system: 'aarch64-linux'" later.
+pub(super) fn missing_system(text: &str) -> Option<&str> {
+    if let Some((_, after)) = text.split_once("Required system: '") {
+        return after.split('\'').next();
+    }
+    let (before, after) = text.split_once("' with features {")?;
+    after
+        .contains("is required to build")
+        .then(|| before.rsplit('\'').next())
+        .flatten()
+}
+
 /// Takes escape sequences (colours) out of a text. Other control characters stay.
 pub(super) fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
@@ -90,10 +135,12 @@ impl Warnings {
     ///
     /// Settings of a client the daemon does not trust are dropped with status 0: a fleet with a cache of
     /// its own would then build the world without anybody being told why.
-    const WORTH: [&'static str; 3] = [
+    const WORTH: [&'static str; 4] = [
         "ignoring the client-specified setting",
         "ignoring untrusted flake configuration setting",
         "ignoring untrusted substituter",
+        // A setting with a typo would be obeyed by nobody.
+        "unknown setting",
     ];
 
     /// Keeps the warnings of `stderr` that are worth it.
@@ -148,6 +195,21 @@ mod tests {
         Some("error: hash mismatch in fixed-output derivation '/D/nix/store/4zx8v8qw9a58hcbyympq4gpl2wqrd3wk-src-1.drv':\nspecified: sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n   got:    sha256-mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=")
         None
         "#);
+    }
+
+    #[test]
+    fn the_missing_system_is_named_by_every_version() {
+        for stderr in [
+            sample!("2.26.3", "platform-mismatch"),
+            sample!("2.34.8", "platform-mismatch"),
+        ] {
+            assert_eq!(missing_system(stderr), Some("aarch64-linux"));
+        }
+        assert_eq!(
+            missing_system("a 'thing' with features {} is missing"),
+            None
+        );
+        assert_eq!(missing_system(sample!("2.34.8", "hash-mismatch")), None);
     }
 
     #[test]

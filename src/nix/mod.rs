@@ -19,12 +19,12 @@ pub use build_log::BuildFailure;
 pub use call::Options;
 pub use derivation::{Derivation, Unbuildable, unbuildable};
 pub use error::NixError;
-pub use eval::{Discovered, EvalFailure, EvalResult, Evaluated};
+pub use eval::{Discovered, EvalFailure, EvalResult, Evaluated, Fault};
 pub use message::Warnings;
 pub use settings::{Machines, Settings};
 pub use version::{MINIMUM_NIX, NixVersion};
 
-use crate::command::Door;
+use crate::command::{Cmd, CommandError, Door, Output};
 
 /// The Nix on `PATH`, spoken to through its commands.
 #[derive(Debug, Clone)]
@@ -54,6 +54,17 @@ impl Nix {
     /// Returns the version.
     pub fn version(&self) -> &NixVersion {
         &self.version
+    }
+
+    /// Runs a call, once more where several at once made a new store and got in each other's way.
+    async fn run(&self, cmd: &Cmd) -> Result<Output, CommandError> {
+        match self.door.run(cmd).await {
+            Err(error) if message::is_new_store_race(&error) => {
+                tracing::debug!("asking again: {error}");
+                self.door.run(cmd).await
+            }
+            result => result,
+        }
     }
 
     /// Returns what Nix warned of so far and a reader of the report should know, each once.

@@ -13,6 +13,8 @@ use super::{Nix, NixError, call};
 pub struct Settings {
     /// The machine's own system, such as `x86_64-linux`.
     pub system: String,
+    /// The flake's own `nixConfig` is trusted, by Nix's settings or by ours.
+    pub accept_flake_config: bool,
     /// What can be built here and on the machines of `builders`.
     pub machines: Machines,
 }
@@ -100,7 +102,6 @@ impl Nix {
     /// Nix fails, or its answer is not understood. A machines file that is missing is none, as for Nix.
     pub async fn settings(&self) -> Result<Settings, NixError> {
         let output = self
-            .door
             .run(&call::settings(&self.options, &self.version))
             .await?;
         self.warnings.read(output.stderr.bytes());
@@ -113,10 +114,7 @@ impl Nix {
     ///
     /// Nix fails, or its answer is not understood.
     pub async fn flake_settings(&self, file: &Path) -> Result<Vec<(String, String)>, NixError> {
-        let output = self
-            .door
-            .run(&call::flake_settings(&self.options, file))
-            .await?;
+        let output = self.run(&call::flake_settings(&self.options, file)).await?;
         let settings: serde_json::Map<String, Value> =
             read_json("the flake's nixConfig", &output.stdout)?;
         Ok(settings
@@ -191,7 +189,11 @@ fn parse(json: &[u8], read: impl Fn(&Path) -> Option<String>) -> Result<Settings
             None => machines.add_builders(line, &system),
         }
     }
-    Ok(Settings { system, machines })
+    Ok(Settings {
+        accept_flake_config: text("accept-flake-config") == "true",
+        system,
+        machines,
+    })
 }
 
 #[cfg(test)]

@@ -14,12 +14,8 @@ impl Nix {
     ///
     /// A root is not in the store, Nix fails, or its answers contradict each other: never a part of a closure.
     pub async fn graph(&self, roots: &[&StorePath]) -> Result<Graph, NixError> {
-        let paths = self
-            .door
-            .run(&call::requisites(&self.options, roots))
-            .await?;
+        let paths = self.run(&call::requisites(&self.options, roots)).await?;
         let dump = self
-            .door
             .run(&call::dump_db(&self.options, paths.stdout))
             .await?;
         parse_dump(&dump.stdout)

@@ -14,10 +14,12 @@ use crate::exit::{self, FailOn};
 use crate::flake::{AttrPath, Kind, labels};
 use crate::nix;
 use crate::report::{
-    ExcludedHost, Report, Scope, defused, to_json, to_markdown, to_plain_text, to_text,
+    ExcludedHost, Outcome, Report, Scope, defused, to_json, to_markdown, to_plain_text, to_text,
 };
 
-use super::{Context, Delivery, Error, HostList, LockSource, Machine, Request, Submodules};
+use super::{
+    Context, Delivery, Error, Finished, HostList, LockSource, Machine, Request, Submodules,
+};
 
 /// What a command needs of the world, as values, so that a test can give others.
 pub struct Surroundings<'a> {
@@ -69,7 +71,7 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     let request = request(config);
     let context = context(config, world);
     let runner = config.runner.as_ref();
-    let delivery = Delivery {
+    let mut delivery = Delivery {
         directory: config.output.dir.as_ref().map(|dir| dir.value.clone()),
         runner_output: runner
             .and_then(|r| r.output.as_ref())
@@ -78,8 +80,19 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
             .and_then(|r| r.step_summary.as_ref())
             .map(|path| path.value.clone()),
     };
-    delivery.prepare()?;
-    let (report, lock) = super::report(&request, &context, delivery.logs().as_deref()).await?;
+    delivery.prepare(&request)?;
+    let looked = super::report(&request, &context, delivery.logs().as_deref()).await;
+    let Finished {
+        report,
+        lock,
+        lock_path,
+    } = match looked {
+        Ok(finished) => finished,
+        Err(error) => {
+            delivery.fail(exit::of_error(&error))?;
+            return Err(error);
+        }
+    };
     let fail_on = match config.output.fail_on.value {
         cli::FailOn::Broken => FailOn::Broken,
         cli::FailOn::Any => FailOn::Any,
@@ -88,7 +101,12 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     let code = exit::of_report(&report, fail_on);
     delivery.deliver(&report, &lock, code)?;
     let text = rendered(config, &report, world);
+    // The step is over: what follows is the result, and no part of a folded group.
+    tracing::info!(target: super::STEP, "");
     print(world, config, &text)?;
+    if request.write_lock && report.outcome != Outcome::LockUnchanged {
+        super::replace(&lock_path, &lock)?;
+    }
     // Forgejo's runner throws the summary away; the log is what is left for a reader.
     if runner.is_some_and(|runner| runner.kind == RunnerKind::Forgejo) {
         tracing::info!("digest of the report: {}", report.digest);
@@ -137,12 +155,14 @@ struct HostJson<'a> {
 async fn run_hosts(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let request = request(config);
     let context = context(config, world);
-    let list = super::hosts(&request, &context, config.hosts.systems.value).await?;
     let json = config
         .output
         .format
         .as_ref()
         .is_some_and(|format| format.value == cli::Format::Json);
+    // As text there is a name a line, and no place for a system.
+    let systems = json && config.hosts.systems.value;
+    let list = super::hosts(&request, &context, systems).await?;
     let text = if json {
         hosts_json(&list)
     } else {
@@ -161,14 +181,8 @@ fn hosts_text(list: &HostList) -> String {
         .collect();
     let labels = labels(&ids);
     ids.iter()
-        .zip(&list.systems)
-        .filter_map(|(id, system)| {
-            let label = labels.get(id)?;
-            Some(match system {
-                Some(system) => format!("{label}\t{system}\n"),
-                None => format!("{label}\n"),
-            })
-        })
+        .filter_map(|id| labels.get(id))
+        .map(|label| format!("{label}\n"))
         .collect()
 }
 
@@ -261,8 +275,8 @@ fn context(config: &Config, world: &Surroundings<'_>) -> Context {
 /// Nix's own settings are missed where they go; other variables that hold a secret are not meant for Nix.
 fn nix_config_warning(removed: &Removed) -> Option<String> {
     (removed.name == "NIX_CONFIG").then(|| {
-        "NIX_CONFIG holds a secret, so Nix does not get it: builders could read it. \
-         Give tokens with --nix-access-token-file, or pass it on with --pass-env NIX_CONFIG"
+        "NIX_CONFIG holds a secret, so Nix does not get it, for builders could read it: keep settings in nix.conf and tokens \
+         in a file for --nix-access-token-file (not in this version yet), or pass it on all the same with --pass-env NIX_CONFIG"
             .to_owned()
     })
 }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{HostReport, Report, Status, to_json, to_markdown, to_plain_text};
 
-use super::Error;
+use super::{Error, Request};
+
+/// The files of a report, in the order in which they are written.
+const FILES: [&str; 4] = ["report.md", "report.json", "report.txt", "flake.lock"];
 
 /// Where to deliver, besides standard output.
 #[derive(Debug, Clone, Default)]
@@ -20,16 +23,57 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Makes the directory, so that a wrong one is found before the work and not after it.
+    /// Makes the directory, so that a wrong one is found before the work and not after it, and takes an earlier run's
+    /// files out of it: where this run fails, they must not pass for its own.
     ///
     /// # Errors
     ///
-    /// It cannot be made or written to.
-    pub fn prepare(&self) -> Result<(), Error> {
-        if let Some(dir) = &self.directory {
-            std::fs::create_dir_all(dir).map_err(|source| Error::file(dir, source))?;
-            // Some directories can be seen and not written to; only trying tells.
-            tempfile::tempfile_in(dir).map_err(|source| Error::file(dir, source))?;
+    /// It cannot be made or written to, or is the flake's own.
+    pub fn prepare(&mut self, request: &Request) -> Result<(), Error> {
+        let Some(dir) = &mut self.directory else {
+            return Ok(());
+        };
+        let failed = |source| Error::Write {
+            path: dir.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&dir).map_err(failed)?;
+        // Whoever reads the step's outputs may be in another directory.
+        let full = dir.canonicalize().map_err(failed)?;
+        if request
+            .flake
+            .canonicalize()
+            .is_ok_and(|flake| flake == full)
+        {
+            return Err(Error::OutputIsFlake(dir.clone()));
+        }
+        // Some directories can be seen and not written to; only trying tells.
+        tempfile::tempfile_in(&full).map_err(|source| failed(source.kind().into()))?;
+        let logs = std::fs::read_dir(full.join("logs")).into_iter().flatten();
+        let old = logs
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .chain(FILES.iter().map(|name| full.join(name)));
+        for path in old.filter(|path| path.is_file()) {
+            std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        }
+        *dir = full;
+        Ok(())
+    }
+
+    /// Tells the runner that the run failed.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub fn fail(&self, code: u8) -> Result<(), Error> {
+        if let Some(file) = &self.runner_output {
+            let outputs = [
+                ("exit-code", code.to_string()),
+                ("has-changes", false.to_string()),
+                ("pull-request-operation", "none".to_owned()),
+            ];
+            append(file, &encode(&outputs, &delimiter()?))?;
         }
         Ok(())
     }
@@ -46,12 +90,9 @@ impl Delivery {
     /// A file cannot be written.
     pub fn deliver(&self, report: &Report, lock: &[u8], code: u8) -> Result<(), Error> {
         if let Some(dir) = &self.directory {
-            for (name, bytes) in [
-                ("report.md", to_markdown(report).as_bytes()),
-                ("report.json", to_json(report).as_bytes()),
-                ("report.txt", to_plain_text(report).as_bytes()),
-                ("flake.lock", lock),
-            ] {
+            let texts = [to_markdown(report), to_json(report), to_plain_text(report)];
+            let bytes = texts.iter().map(String::as_bytes).chain([lock]);
+            for (name, bytes) in FILES.into_iter().zip(bytes) {
                 super::replace(&dir.join(name), bytes)?;
             }
         }
@@ -140,7 +181,10 @@ fn append(file: &Path, text: &str) -> Result<(), Error> {
         || -> std::io::Result<File> { OpenOptions::new().create(true).append(true).open(file) };
     open()
         .and_then(|mut opened| opened.write_all(text.as_bytes()))
-        .map_err(|source| Error::file(file, source))
+        .map_err(|source| Error::Write {
+            path: file.to_owned(),
+            source,
+        })
 }
 
 #[cfg(test)]

@@ -59,17 +59,37 @@ pub enum Error {
         /// Those it has.
         known: Vec<String>,
     },
+    /// An input of an input cannot be left out yet.
+    #[error("`{0}` cannot be excluded: this version can leave out the flake's own inputs only")]
+    NestedExclude(String),
     /// Every input is excluded.
     #[error("every input is excluded, so there is nothing to update")]
     NoInputLeft,
     /// A file.
-    #[error("{}: {source}", .path.display())]
+    #[error("cannot use {}: {source}", .path.display())]
     File {
         /// Which one.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
+    /// The lock that would be replaced holds somebody's work.
+    #[error("--write-lock would overwrite the uncommitted changes of flake.lock")]
+    LockIsEdited,
+    /// The directory for the report is the flake's.
+    #[error("--output-dir {} would overwrite the flake's own flake.lock", .0.display())]
+    OutputIsFlake(PathBuf),
+    /// A file of the user's.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The run was told to stop.
+    #[error("stopped by {0}")]
+    Stopped(Stop),
     /// Standard output.
     #[error("the report cannot be printed: {0}")]
     Stdout(io::Error),
@@ -107,11 +127,13 @@ impl Error {
             Self::NoHost(NoHost::AllExcluded { .. }) => {
                 Some("--no-default-excludes keeps *-minimal, and --host NAME keeps the host it names".to_owned())
             }
+            Self::LockIsEdited => Some("commit them, or drop them with `git checkout flake.lock`".to_owned()),
+            Self::OutputIsFlake(_) => Some("name another directory; --write-lock keeps the new lock".to_owned()),
             Self::CannotPublish => Some("`flake-herald report`, or `run --dry-run`, shows what would change".to_owned()),
             Self::NoOutput => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
             Self::NothingChecked => Some(
-                "the report says why for each; a builder for another system is configured in Nix's `builders`".to_owned(),
+                "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout".to_owned(),
             ),
             Self::Lock { source, .. } => lock_hint(source),
             Self::Filter(_)
@@ -119,8 +141,11 @@ impl Error {
             | Self::NoHost(NoHost::Matching { .. })
             | Self::NeedsGit
             | Self::UnknownInput { .. }
+            | Self::NestedExclude(_)
             | Self::NoInputLeft
             | Self::File { .. }
+            | Self::Write { .. }
+            | Self::Stopped(_)
             | Self::Stdout(_)
             | Self::Signals(_) => None,
         }

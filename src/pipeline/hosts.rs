@@ -1,13 +1,16 @@
 //! What the update does to each host: evaluate both sides, build what differs, read and compare the closures.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
-use crate::nix::{Built, Derivation, EvalFailure, EvalResult, Nix, Unbuildable, unbuildable};
+use crate::nix::{
+    Built, Derivation, EvalFailure, EvalResult, Fault, Machines, Nix, NixError, Unbuildable,
+    unbuildable,
+};
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status};
 
 use super::judge::{BuildState, FailedBuild, SideState, Verdict, judge};
@@ -18,7 +21,7 @@ use super::{Error, Steps};
 
 /// Everything that looking at the hosts takes.
 pub(super) struct Look<'a> {
-    pub nix: &'a Nix,
+    pub nix: &'a mut Nix,
     pub source: &'a Source,
     pub locks: &'a Locks,
     pub hosts: &'a [Host],
@@ -56,22 +59,23 @@ impl Sides {
     }
 }
 
-/// Returns a report for each host, in the hosts' order.
-pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
-    let Look {
-        nix,
-        hosts,
-        redactor,
-        ..
-    } = look;
+/// Returns a report for each host, in the hosts' order, and what a reader should know of how they were made.
+pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>), Error> {
     look.steps.begin(
         "evaluate",
         &format!(
             "Evaluating {}, before and after",
-            count(hosts.len(), "host")
+            count(look.hosts.len(), "host")
         ),
     );
-    let mut sides = evaluate(&look).await?;
+    let (mut sides, settings) =
+        tokio::try_join!(evaluate(&look), async { Ok(look.nix.settings().await?) })?;
+    if settings.accept_flake_config {
+        let file = look.source.path.join("flake.nix");
+        let accepted = look.nix.flake_settings(&file).await?;
+        look.nix.add_flake_settings(accepted);
+    }
+    let (nix, redactor) = (&*look.nix, look.redactor);
 
     let differ: Vec<usize> = (0..sides.len())
         .filter(|at| !sides.get(*at).is_some_and(Sides::equal))
@@ -88,7 +92,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
             "build",
             &format!("Building what differs on {}", count(differ.len(), "host")),
         );
-        let states = build(nix, &derivations, &sides, look.scratch).await?;
+        let states = build(nix, &derivations, &sides, &settings.machines, look.scratch).await?;
         for side in sides.iter_mut().flat_map(Sides::each_mut) {
             if let SideState::Evaluated(evaluated, state) = side
                 && let Some(found) = states.get(&evaluated.drv)
@@ -120,23 +124,25 @@ pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
         .filter_map(SideState::evaluated)
         .map(|evaluated| &evaluated.out)
         .collect();
+    let mut warnings = Vec::new();
     let holding = hold(nix, outputs, look.scratch);
-    let graph = if roots.is_empty() {
-        holding.await?;
-        None
+    let (held, graph) = if roots.is_empty() {
+        (holding.await?, None)
     } else {
         look.steps.begin("read", "Reading the closures");
-        let ((), graph) = tokio::try_join!(holding, read(nix, &roots))?;
-        Some(graph)
+        let (held, graph) = tokio::try_join!(holding, read(nix, &roots))?;
+        (held, Some(graph))
     };
+    warnings.extend(held);
     let closures = graph.as_ref().map(|graph| match graph {
         Ok(graph) => graph.closures(roots).map_err(|error| error.to_string()),
         Err(words) => Err(words.clone()),
     });
 
     look.steps.begin("compare", "Comparing the closures");
-    let logs = save_logs(&look, &sides).await?;
-    hosts
+    let logs = save_logs(&look, &sides, &mut warnings).await?;
+    let reports = look
+        .hosts
         .iter()
         .zip(&sides)
         .zip(verdicts)
@@ -151,9 +157,10 @@ pub(super) async fn look(look: Look<'_>) -> Result<Vec<HostReport>, Error> {
                     unread(&mut report, &redactor.text(&words));
                 }
             }
-            Ok(report)
+            report
         })
-        .collect()
+        .collect();
+    Ok((reports, warnings))
 }
 
 /// Returns the system of each host, where it evaluates with the flake's own lock.
@@ -182,11 +189,11 @@ pub(super) async fn systems(
     };
     let results = in_batches(nix, source, &[&lock], hosts, request, machine).await?;
     let mut systems = Vec::with_capacity(hosts.len());
-    for result in results.into_iter().flatten() {
+    for (result, host) in results.into_iter().flatten().zip(hosts) {
         systems.push(match result {
             Ok(evaluated) => evaluated.system,
-            Err(EvalFailure { message }) => {
-                tracing::warn!("a host does not evaluate: {message}");
+            Err(EvalFailure { message, .. }) => {
+                tracing::warn!("{} does not evaluate: {message}", host.id);
                 None
             }
         });
@@ -210,7 +217,15 @@ async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
     .into_iter();
     let side = |result: EvalResult| match result {
         Ok(evaluated) => SideState::Evaluated(evaluated, BuildState::NotTried),
-        Err(EvalFailure { message }) => SideState::NotEvaluated { message },
+        Err(EvalFailure { message, fault }) => match fault {
+            Fault::Flake => SideState::NotEvaluated { message },
+            Fault::NoBuilder(system) => SideState::NotEvaluable(format!(
+                "no builder for {system}, which evaluating it needs"
+            )),
+            Fault::Surroundings => {
+                SideState::Unasked(format!("it could not be evaluated: {message}"))
+            }
+        },
     };
     let after = results.next().unwrap_or_default().into_iter().map(side);
     Ok(match results.next() {
@@ -273,6 +288,7 @@ async fn build(
     nix: &Nix,
     derivations: &BTreeSet<StorePath>,
     sides: &[Sides],
+    machines: &Machines,
     scratch: &Path,
 ) -> Result<BTreeMap<StorePath, BuildState>, Error> {
     let roots: Vec<&StorePath> = derivations.iter().collect();
@@ -283,9 +299,8 @@ async fn build(
     let mut built = Built::default();
     if !missing.build.is_empty() {
         let build: Vec<&StorePath> = missing.build.iter().collect();
-        let (shown, settings) = tokio::try_join!(nix.derivations(&build), nix.settings())?;
-        cannot = unbuildable(&roots, &shown, &settings.machines);
-        known = shown;
+        known = nix.derivations(&build).await?;
+        cannot = unbuildable(&roots, &known, machines);
     }
     let can: Vec<&StorePath> = roots
         .iter()
@@ -308,16 +323,12 @@ async fn build(
         .filter_map(SideState::evaluated)
         .map(|evaluated| (&evaluated.drv, &evaluated.out))
         .collect();
-    let clean = built.failures.is_empty() && built.error.is_none();
-    let invalid: HashSet<StorePath> = if clean {
-        HashSet::new()
-    } else {
-        let outputs: Vec<&StorePath> = can
-            .iter()
-            .filter_map(|drv| outputs.get(drv).copied())
-            .collect();
-        nix.invalid(&outputs).await?
-    };
+    // Asked, and not concluded from what Nix printed: a path that is not there must never pass for one that is.
+    let wanted: Vec<&StorePath> = can
+        .iter()
+        .filter_map(|drv| outputs.get(drv).copied())
+        .collect();
+    let invalid = nix.invalid(&wanted).await?;
     let states: BTreeMap<StorePath, BuildState> = roots
         .iter()
         .map(|drv| {
@@ -335,15 +346,18 @@ async fn build(
 /// Says why the output of `drv` is not there.
 fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation>) -> BuildState {
     let failures = built.failures_of(drv, known);
-    let own = failures.iter().find(|(_, failure)| !failure.timed_out);
+    let own = failures
+        .iter()
+        .find(|(_, failure)| failure.unknown.is_none());
     match (own, failures.first()) {
         (Some((path, failure)), _) => BuildState::Failed(FailedBuild {
             derivation: Some((*path).clone()),
             reason: failure.reason.clone(),
             log_tail: failure.log_tail.clone(),
         }),
-        (None, Some((path, _))) => {
-            BuildState::Unknown(format!("the build of {} took too long", path.name()))
+        (None, Some((path, failure))) => {
+            let why = failure.unknown.as_deref().unwrap_or("failed");
+            BuildState::Unknown(format!("the build of {} {why}", path.name()))
         }
         // Nothing it needs was tried and failed: it could not be fetched, the disk was full, the daemon went away.
         (None, None) => BuildState::Unknown(
@@ -355,26 +369,39 @@ fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation
     }
 }
 
-/// Holds outputs by garbage-collector roots until the scratch directory goes.
-async fn hold(nix: &Nix, outputs: BTreeSet<&StorePath>, scratch: &Path) -> Result<(), Error> {
-    if !outputs.is_empty() {
-        let outputs: Vec<&StorePath> = outputs.into_iter().collect();
-        nix.root_outputs(&scratch.join("out"), &outputs).await?;
+/// Holds outputs by garbage-collector roots until the scratch directory goes. A warning where that fails.
+async fn hold(
+    nix: &Nix,
+    outputs: BTreeSet<&StorePath>,
+    scratch: &Path,
+) -> Result<Option<String>, Error> {
+    if outputs.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let outputs: Vec<&StorePath> = outputs.into_iter().collect();
+    let held = nix.root_outputs(&scratch.join("out"), &outputs).await;
+    unless_stopped(held, |error| {
+        format!("what was built is not protected from garbage collection: {error}")
+    })
+}
+
+/// Returns a warning for what went wrong without harm to the report; only being told to stop is an error.
+fn unless_stopped(
+    result: Result<(), NixError>,
+    warning: impl Fn(&NixError) -> String,
+) -> Result<Option<String>, Error> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_stop() => Err(error.into()),
+        Err(error) => Ok(Some(warning(&error))),
+    }
 }
 
 /// Returns the graph of all roots, or the words of why it cannot be read.
 async fn read(nix: &Nix, roots: &[&StorePath]) -> Result<Result<Graph, String>, Error> {
     match nix.graph(roots).await {
         Ok(graph) => Ok(Ok(graph)),
-        Err(error)
-            if error
-                .command()
-                .is_some_and(|command| command.stopped().is_some()) =>
-        {
-            Err(error.into())
-        }
+        Err(error) if error.is_stop() => Err(error.into()),
         Err(error) => Ok(Err(error.to_string())),
     }
 }
@@ -446,12 +473,16 @@ fn failure(
                 .as_ref()
                 .and_then(|drv| logs.get(drv).cloned()),
         }),
-        SideState::Absent | SideState::Evaluated(..) => None,
+        _ => None,
     }
 }
 
 /// Writes the whole log of every failed derivation to a file. Returns the files' paths.
-async fn save_logs(look: &Look<'_>, sides: &[Sides]) -> Result<BTreeMap<StorePath, String>, Error> {
+async fn save_logs(
+    look: &Look<'_>,
+    sides: &[Sides],
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<StorePath, String>, Error> {
     let mut written = BTreeMap::new();
     let Some(dir) = look.logs else {
         return Ok(written);
@@ -461,12 +492,18 @@ async fn save_logs(look: &Look<'_>, sides: &[Sides]) -> Result<BTreeMap<StorePat
         .flat_map(Sides::each)
         .filter_map(|side| match side {
             SideState::Evaluated(_, BuildState::Failed(failed)) => failed.derivation.as_ref(),
-            SideState::Absent | SideState::NotEvaluated { .. } | SideState::Evaluated(..) => None,
+            _ => None,
         })
         .collect();
     for drv in failed {
-        let Some(log) = look.nix.log(drv).await? else {
-            continue;
+        let log = match look.nix.log(drv).await {
+            Ok(Some(log)) => log,
+            Ok(None) => continue,
+            Err(error) if error.is_stop() => return Err(error.into()),
+            Err(error) => {
+                warnings.push(format!("the log of {} is not kept: {error}", drv.name()));
+                continue;
+            }
         };
         std::fs::create_dir_all(dir).map_err(|source| Error::file(dir, source))?;
         let name = drv

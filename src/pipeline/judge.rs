@@ -13,6 +13,10 @@ pub(super) enum SideState {
         /// Nix's message.
         message: String,
     },
+    /// Nothing here can build what evaluating it needs, and why.
+    NotEvaluable(String),
+    /// Whether it evaluates could not be found out, and why.
+    Unasked(String),
     /// It has a derivation.
     Evaluated(Evaluated, BuildState),
 }
@@ -80,12 +84,11 @@ impl Verdict {
 }
 
 /// How a side stands, its details aside.
-#[derive(Clone, Copy)]
 enum Standing<'a> {
     Absent,
     Fine,
     Fails,
-    Skipped(&'a Unbuildable),
+    Skipped(String),
     Unknown(&'a str),
 }
 
@@ -93,7 +96,9 @@ impl SideState {
     pub(super) fn evaluated(&self) -> Option<&Evaluated> {
         match self {
             Self::Evaluated(evaluated, _) => Some(evaluated),
-            Self::Absent | Self::NotEvaluated { .. } => None,
+            Self::Absent | Self::NotEvaluated { .. } | Self::NotEvaluable(_) | Self::Unasked(_) => {
+                None
+            }
         }
     }
 
@@ -108,7 +113,9 @@ impl SideState {
                 Standing::Fails
             }
             Self::Evaluated(_, BuildState::Valid) => Standing::Fine,
-            Self::Evaluated(_, BuildState::Skipped(what)) => Standing::Skipped(what),
+            Self::Evaluated(_, BuildState::Skipped(what)) => Standing::Skipped(missing(what)),
+            Self::NotEvaluable(why) => Standing::Skipped(why.clone()),
+            Self::Unasked(why) => Standing::Unknown(why),
             Self::Evaluated(_, BuildState::Unknown(why)) => Standing::Unknown(why),
             Self::Evaluated(_, BuildState::NotTried) => Standing::Unknown("it was not built"),
         }
@@ -130,24 +137,23 @@ pub(super) fn judge(before: &SideState, after: &SideState) -> Verdict {
     }
     match (before.standing(), after.standing()) {
         (Standing::Fine | Standing::Absent, Standing::Fine) => Verdict::of(Status::Changed),
-        (Standing::Fine | Standing::Absent, Standing::Fails) => {
-            Verdict::failing(Status::Broken, SideName::After)
-        }
+        (Standing::Fine, Standing::Fails) => Verdict::failing(Status::Broken, SideName::After),
         (Standing::Fails, Standing::Fine) => Verdict::failing(Status::Mended, SideName::Before),
-        (Standing::Fails, Standing::Fails) => {
+        // Without a *before* there is nothing that an update could have broken.
+        (Standing::Fails | Standing::Absent, Standing::Fails) => {
             Verdict::failing(Status::AlreadyBroken, SideName::After)
         }
         // It fails, and whether it did before is not known.
-        (Standing::Skipped(what), Standing::Fails) => Verdict {
+        (Standing::Skipped(why), Standing::Fails) => Verdict {
             failed: Some(SideName::After),
-            ..Verdict::because(Status::Unknown, missing(what))
+            ..Verdict::because(Status::Unknown, why)
         },
         (Standing::Unknown(why), Standing::Fails) => Verdict {
             failed: Some(SideName::After),
             ..Verdict::because(Status::Unknown, why.to_owned())
         },
-        (_, Standing::Skipped(what)) | (Standing::Skipped(what), _) => {
-            Verdict::because(Status::Skipped, missing(what))
+        (_, Standing::Skipped(why)) | (Standing::Skipped(why), _) => {
+            Verdict::because(Status::Skipped, why)
         }
         (_, Standing::Unknown(why)) | (Standing::Unknown(why), _) => {
             Verdict::because(Status::Unknown, why.to_owned())
@@ -205,6 +211,8 @@ mod tests {
                         message: "x".to_owned(),
                     },
                 ),
+                ("unasked", SideState::Unasked("x".to_owned())),
+                ("no IFD", SideState::NotEvaluable("x".to_owned())),
                 ("fine", side(name, BuildState::Valid)),
                 (
                     "fails",
@@ -249,32 +257,58 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table.join("\n"), @"
-               absent -> no evaluation broken Some(After)
+               absent -> no evaluation already-broken Some(After)
+               absent -> unasked       unknown None
+               absent -> no IFD        skipped None
                absent -> fine          changed None
-               absent -> fails         broken Some(After)
+               absent -> fails         already-broken Some(After)
                absent -> no builder    skipped None
                absent -> unknown       unknown None
         no evaluation -> no evaluation already-broken Some(After)
+        no evaluation -> unasked       unknown None
+        no evaluation -> no IFD        skipped None
         no evaluation -> fine          mended Some(Before)
         no evaluation -> fails         already-broken Some(After)
         no evaluation -> no builder    skipped None
         no evaluation -> unknown       unknown None
+              unasked -> no evaluation unknown Some(After)
+              unasked -> unasked       unknown None
+              unasked -> no IFD        skipped None
+              unasked -> fine          unknown None
+              unasked -> fails         unknown Some(After)
+              unasked -> no builder    skipped None
+              unasked -> unknown       unknown None
+               no IFD -> no evaluation unknown Some(After)
+               no IFD -> unasked       skipped None
+               no IFD -> no IFD        skipped None
+               no IFD -> fine          skipped None
+               no IFD -> fails         unknown Some(After)
+               no IFD -> no builder    skipped None
+               no IFD -> unknown       skipped None
                  fine -> no evaluation broken Some(After)
+                 fine -> unasked       unknown None
+                 fine -> no IFD        skipped None
                  fine -> fine          changed None
                  fine -> fails         broken Some(After)
                  fine -> no builder    skipped None
                  fine -> unknown       unknown None
                 fails -> no evaluation already-broken Some(After)
+                fails -> unasked       unknown None
+                fails -> no IFD        skipped None
                 fails -> fine          mended Some(Before)
                 fails -> fails         already-broken Some(After)
                 fails -> no builder    skipped None
                 fails -> unknown       unknown None
            no builder -> no evaluation broken Some(After)
+           no builder -> unasked       skipped None
+           no builder -> no IFD        skipped None
            no builder -> fine          skipped None
            no builder -> fails         unknown Some(After)
            no builder -> no builder    skipped None
            no builder -> unknown       skipped None
               unknown -> no evaluation broken Some(After)
+              unknown -> unasked       unknown None
+              unknown -> no IFD        skipped None
               unknown -> fine          unknown None
               unknown -> fails         unknown Some(After)
               unknown -> no builder    skipped None

@@ -158,19 +158,37 @@ fn chosen_inputs(request: &Request, before: Option<&Path>) -> Result<Vec<String>
         return Err(Error::NoLockToChooseFrom);
     };
     let lock = parse("flake.lock", &read(before)?)?;
-    let own: Vec<&str> = lock.root_inputs().collect();
-    for name in request.inputs.iter().chain(&request.exclude_inputs) {
-        // Nix only warns of a name it does not know, and succeeds.
+    // An input that follows another has nothing to update, and Nix knows no such name.
+    let known = lock.inputs();
+    let own: Vec<&str> = lock
+        .root_inputs()
+        .filter(|name| {
+            known
+                .iter()
+                .any(|(path, edge)| path.to_string() == **name && matches!(edge, Edge::Locked(_)))
+        })
+        .collect();
+    let unknown = |name: &String| Error::UnknownInput {
+        name: name.clone(),
+        known: own.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    // Nix only warns of a name it does not know, and succeeds.
+    for name in &request.inputs {
         let first = name.split('/').next().unwrap_or(name);
         if !own.contains(&first) {
-            return Err(Error::UnknownInput {
-                name: name.clone(),
-                known: own.iter().map(|name| (*name).to_owned()).collect(),
-            });
+            return Err(unknown(name));
+        }
+    }
+    for name in &request.exclude_inputs {
+        if name.contains('/') {
+            return Err(Error::NestedExclude(name.clone()));
+        }
+        if !own.contains(&name.as_str()) {
+            return Err(unknown(name));
         }
     }
     let names: Vec<String> = if request.inputs.is_empty() {
-        lock.root_inputs().map(str::to_owned).collect()
+        own.iter().map(|name| (*name).to_owned()).collect()
     } else {
         request.inputs.clone()
     };

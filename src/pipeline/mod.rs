@@ -48,6 +48,27 @@ pub struct Context {
     pub warnings: Vec<String>,
 }
 
+/// What a run comes to.
+#[derive(Debug)]
+pub struct Finished {
+    /// The report.
+    pub report: Report,
+    /// The bytes of the new lock.
+    pub lock: Vec<u8>,
+    /// Where the flake keeps its own.
+    pub lock_path: PathBuf,
+}
+
+impl Context {
+    /// Fails where the run was told to stop since the last process ended.
+    fn still_wanted(&self) -> Result<(), Error> {
+        match self.door.cancel().stopped() {
+            Some(stop) => Err(Error::Stopped(stop)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Finds the hosts, stages the update, builds both sides of every host and says what differs.
 ///
 /// Neither the working tree nor the repository is touched; everything made on the way is below a temporary
@@ -60,18 +81,15 @@ pub async fn report(
     request: &Request,
     context: &Context,
     logs: Option<&Path>,
-) -> Result<(Report, Vec<u8>), Error> {
+) -> Result<Finished, Error> {
     let scratch = scratch()?;
-    let redactor = Redactor::new(
-        context.secrets.clone(),
-        vec![scratch.path().display().to_string()],
-    );
     let mut steps = Steps::new();
     let filter = request.filter()?;
     let attrs = request.attr_paths()?;
     let source = Source::find(request)?;
+    let redactor = redactor(context, &source, scratch.path());
 
-    steps.begin("inputs", "Staging the update");
+    steps.begin("inputs", request.lock.heading());
     let mut nix = connect(request, context, &source).await?;
     let (discovered, locks) = tokio::try_join!(
         async {
@@ -85,15 +103,11 @@ pub async fn report(
     let Discovered { store_dir, hosts } = discovered;
     let Selection { hosts, excluded } = filter.select(hosts, &request.kinds)?;
 
-    let reports = if locks.same {
-        hosts.iter().map(unchanged).collect()
+    let (reports, told) = if locks.same {
+        (hosts.iter().map(unchanged).collect(), Vec::new())
     } else {
-        if request.nix.accept_flake_config {
-            let accepted = nix.flake_settings(&source.path.join("flake.nix")).await?;
-            nix.add_flake_settings(accepted);
-        }
         hosts::look(hosts::Look {
-            nix: &nix,
+            nix: &mut nix,
             source: &source,
             locks: &locks,
             hosts: &hosts,
@@ -111,6 +125,7 @@ pub async fn report(
     let mut warnings: Vec<String> = context.warnings.clone();
     warnings.extend(source.warnings.iter().cloned());
     warnings.extend(nix.warnings());
+    warnings.extend(told);
     let outcome = if locks.same {
         Outcome::LockUnchanged
     } else if reports.iter().any(HostReport::counts_as_changed) {
@@ -148,10 +163,12 @@ pub async fn report(
         pull_request: None,
     };
     report.seal();
-    if request.write_lock && !locks.same {
-        replace(&source.lock_path(), &locks.after_bytes)?;
-    }
-    Ok((report, locks.after_bytes))
+    context.still_wanted()?;
+    Ok(Finished {
+        report,
+        lock: locks.after_bytes,
+        lock_path: source.lock_path(),
+    })
 }
 
 /// The hosts that would be looked at.
@@ -209,7 +226,7 @@ pub async fn lock(request: &Request, context: &Context) -> Result<(bool, Vec<u8>
     let scratch = scratch()?;
     let source = Source::find(request)?;
     let nix = connect(request, context, &source).await?;
-    tracing::info!(target: STEP, "Staging the update");
+    tracing::info!(target: STEP, "{}", request.lock.heading());
     let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
     for warning in source.warnings.iter().chain(&nix.warnings()) {
         tracing::warn!("{warning}");
@@ -235,6 +252,19 @@ fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {
         inputs: request.inputs.clone(),
         exclude_inputs: request.exclude_inputs.clone(),
     })
+}
+
+/// Returns what hides secrets, and what differs between two runs over the same input: where they were, and on which
+/// commit.
+fn redactor(context: &Context, source: &Source, scratch: &Path) -> Redactor {
+    let mut places = vec![
+        (scratch.display().to_string(), "<tmp>".to_owned()),
+        (source.toplevel.display().to_string(), "<flake>".to_owned()),
+    ];
+    if let Some(rev) = &source.head {
+        places.push((rev.clone(), "<rev>".to_owned()));
+    }
+    Redactor::new(context.secrets.clone(), places)
 }
 
 /// Returns the hosts left out as reports have them.
@@ -274,30 +304,38 @@ fn scratch() -> Result<tempfile::TempDir, Error> {
 }
 
 /// Puts `bytes` in the place of `file` at once: whoever reads it sees the old or the new one.
+///
+/// A link stays one, and what is no regular file is written to as it is.
 fn replace(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     use std::io::Write as _;
-    let failed = |source| Error::file(file, source);
-    let dir: PathBuf = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |source: std::io::Error| Error::Write {
+        path: file.to_owned(),
+        source,
     };
+    let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let known = std::fs::metadata(&target).ok();
+    if known.as_ref().is_some_and(|known| !known.is_file()) {
+        return std::fs::write(&target, bytes).map_err(failed);
+    }
+    let dir = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Its own name would be in the message.
+    let plain = |error: std::io::Error| failed(error.kind().into());
     let mut new = tempfile::Builder::new()
         .prefix(".flake-herald.")
         .tempfile_in(dir)
-        .map_err(failed)?;
+        .map_err(plain)?;
     new.write_all(bytes).map_err(failed)?;
-    if let Ok(metadata) = std::fs::metadata(file) {
-        new.as_file()
-            .set_permissions(metadata.permissions())
-            .map_err(failed)?;
-    } else {
-        // A temporary file is for its owner only; a lock file is for everybody who reads the repository.
-        use std::os::unix::fs::PermissionsExt as _;
-        new.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))
-            .map_err(failed)?;
-    }
-    new.persist(file).map_err(|error| failed(error.error))?;
+    // A temporary file is for its owner only; a lock file is for everybody who reads the repository.
+    let permissions = known.map_or_else(
+        || std::fs::Permissions::from_mode(0o644),
+        |known| known.permissions(),
+    );
+    new.as_file().set_permissions(permissions).map_err(failed)?;
+    new.persist(&target).map_err(|error| failed(error.error))?;
     Ok(())
 }
 

@@ -49,6 +49,16 @@ pub enum LockSource {
     Given(PathBuf),
 }
 
+impl LockSource {
+    /// Says what getting the two locks is.
+    pub(super) fn heading(&self) -> &'static str {
+        match self {
+            Self::Staged => "Staging the update",
+            Self::Tree | Self::Given(_) => "Comparing the locks",
+        }
+    }
+}
+
 /// Whether git submodules are part of the flake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submodules {

@@ -15,6 +15,10 @@ pub(super) struct Source {
     pub reference: FlakeRef,
     /// The flake's directory on disk, without links in it.
     pub path: PathBuf,
+    /// The top of the repository; the flake's directory where there is none.
+    pub toplevel: PathBuf,
+    /// The commit checked out.
+    pub head: Option<String>,
     /// The flake's directory within the repository; `.` at the top.
     pub dir: String,
     /// The commit evaluated, where exactly that is evaluated.
@@ -48,6 +52,8 @@ impl Source {
             None if request.lock == LockSource::Tree => Err(Error::NeedsGit),
             None => Ok(Self {
                 reference: FlakeRef::path(&path),
+                toplevel: path.clone(),
+                head: None,
                 dir: ".".to_owned(),
                 rev: None,
                 base_lock: read_if_there(&path.join(LOCK))?,
@@ -64,7 +70,7 @@ impl Source {
         let changed = checkout.changed()?;
         let lock_only = !changed.is_empty() && changed.iter().all(|file| *file == lock_path);
         let dirty = !changed.is_empty() && !lock_only;
-        let commit = head.filter(|_| !dirty);
+        let commit = head.clone().filter(|_| !dirty);
         // A plain reference where it will do: a commit's files are read without the filters of the checkout.
         let rev = commit.as_deref().filter(|_| lock_only);
         if rev.is_some() && checkout.has_filters()? {
@@ -92,6 +98,9 @@ impl Source {
                     .to_owned(),
             );
         }
+        if request.write_lock && changed.contains(&lock_path) {
+            return Err(Error::LockIsEdited);
+        }
         let submodules = match request.submodules {
             Submodules::On => true,
             Submodules::Off => false,
@@ -99,6 +108,8 @@ impl Source {
         };
         Ok(Self {
             reference: FlakeRef::git(checkout.toplevel(), checkout.dir(), rev, submodules),
+            toplevel: checkout.toplevel().to_owned(),
+            head,
             path,
             dir: if checkout.dir().is_empty() {
                 ".".to_owned()

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Vec<String>,
-    temporary: Vec<String>,
+    places: Vec<(String, String)>,
 }
 
 // Derived, it would print what it hides.
@@ -14,21 +14,21 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor")
             .field("secrets", &self.secrets.len())
-            .field("temporary", &self.temporary)
+            .field("places", &self.places)
             .finish()
     }
 }
 
 impl Redactor {
-    /// Returns a redactor that hides `secrets`, and names directories of `temporary` as such.
-    pub fn new(secrets: Vec<String>, temporary: Vec<String>) -> Self {
+    /// Returns a redactor that hides `secrets`, and says of each text of `places` what it is instead.
+    pub fn new(secrets: Vec<String>, places: Vec<(String, String)>) -> Self {
         let mut secrets: Vec<String> = secrets
             .into_iter()
             .filter(|secret| !secret.is_empty())
             .collect();
         // The longest first, or a secret within a secret would leave the rest of it.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets, temporary }
+        Self { secrets, places }
     }
 
     /// Returns one line of a log: without colours and control characters, the last state of a progress bar,
@@ -47,9 +47,10 @@ impl Redactor {
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), "***");
         }
-        for dir in &self.temporary {
-            text = text.replace(dir.as_str(), "<tmp>");
+        for (place, what) in &self.places {
+            text = text.replace(place.as_str(), what);
         }
+        text = hide_sources(&text);
         hide_durations(&hide_build_directories(&text))
     }
 
@@ -98,6 +99,37 @@ fn hide_userinfo(text: &str) -> String {
             _ => out.push_str(authority),
         }
         rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Names the copy of a source in the store as such: its hash is that of the whole commit, and tells nobody anything.
+fn hide_sources(text: &str) -> String {
+    const NAME: &str = "-source/";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(NAME) {
+        let (head, tail) = rest.split_at(at);
+        let start = head.rfind(|c: char| !is_path_char(c)).map_or(0, |i| {
+            i + head
+                .get(i..)
+                .and_then(|s| s.chars().next())
+                .map_or(1, char::len_utf8)
+        });
+        let path = head.get(start..).unwrap_or("");
+        let hash = path.rsplit('/').next().unwrap_or("");
+        if path.starts_with('/')
+            && hash.len() == 32
+            && hash.chars().all(|c| c.is_ascii_alphanumeric())
+        {
+            out.push_str(head.get(..start).unwrap_or(""));
+            out.push_str("<source>/");
+        } else {
+            out.push_str(head);
+            out.push_str(NAME);
+        }
+        rest = tail.get(NAME.len()..).unwrap_or("");
     }
     out.push_str(rest);
     out
@@ -205,7 +237,7 @@ mod tests {
                 "s3cr3t-and-more".to_owned(),
                 String::new(),
             ],
-            vec!["/tmp/flake-herald.x1".to_owned()],
+            vec![("/tmp/flake-herald.x1".to_owned(), "<tmp>".to_owned())],
         );
         let table = [
             "plain text, version 1.2.3s of 2024 in 3 parts",
@@ -214,6 +246,7 @@ mod tests {
             "fetching https://alice:s3cret@example.org/x.git and ssh://git@host/y",
             "token s3cr3t-and-more, s3cr3t",
             "at /tmp/flake-herald.x1/after.lock:3",
+            "at /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-source/flake.nix:3:1",
             "cd /tmp/nix-build-php-8.2.19.drv-0/source && make",
             "file '/nix/var/nix/builds/nix-1234-5678/x.c': no",
             "test result: ok in 0.34s; took 12.5 seconds; slept 3 s; in 3s; 1.5x",
@@ -228,6 +261,7 @@ mod tests {
         fetching https://example.org/x.git and ssh://git@host/y
         token ***, ***
         at <tmp>/after.lock:3
+        at <source>/flake.nix:3:1
         cd <build>/source && make
         file '<build>/x.c': no
         test result: ok in <duration>; took <duration>; slept 3 s; in <duration>; 1.5x

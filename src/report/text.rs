@@ -28,6 +28,7 @@ pub fn to_text(report: &Report) -> String {
         inputs(&mut out, &report.inputs);
     }
     if !report.excluded.is_empty() {
+        out.push('\n');
         let excluded: Vec<String> = report
             .excluded
             .iter()
@@ -36,17 +37,19 @@ pub fn to_text(report: &Report) -> String {
         line(
             &mut out,
             PLAIN,
-            &format!("\nLeft out: {}", excluded.join(", ")),
+            &format!("Left out: {}", excluded.join(", ")),
         );
     }
     if report.outcome == Outcome::LockUnchanged {
         return out;
     }
     let names = HostNames::of(report);
+    let mut unchanged = false;
     // What a reader must act on first, what needs no word last.
     for status in Status::ALL {
         for one in report.with_status(status) {
-            if status != Status::Unchanged {
+            // The unchanged ones have one line each, and stand together.
+            if status != Status::Unchanged || !std::mem::replace(&mut unchanged, true) {
                 out.push('\n');
             }
             host(&mut out, one, &names.of_host(one));
@@ -65,14 +68,21 @@ pub(super) fn headline(report: &Report) -> String {
     let fleet = &report.fleet;
     match report.outcome {
         Outcome::LockUnchanged => "flake.lock does not change".to_owned(),
+        Outcome::ClosuresUnchanged if fleet.hosts == 1 => {
+            format!(
+                "flake.lock changes, the host stays as it is{}",
+                base_note(report)
+            )
+        }
         Outcome::ClosuresUnchanged => format!(
-            "flake.lock changes, {} stay as they are",
-            hosts(fleet.hosts)
+            "flake.lock changes, all {} stay as they are{}",
+            hosts(fleet.hosts),
+            base_note(report)
         ),
         Outcome::Changed => {
             let parts: Vec<String> = [
                 (fleet.broken, "broken by the update"),
-                (fleet.already_broken, "broken before and after"),
+                (fleet.already_broken, "broken with and without the update"),
                 (fleet.mended, "mended"),
                 (fleet.changed, "changed"),
                 (fleet.skipped, "skipped"),
@@ -83,13 +93,24 @@ pub(super) fn headline(report: &Report) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, words)| format!("{count} {words}"))
             .collect();
-            let stale = if report.lock.completed {
-                " (the committed flake.lock did not fit flake.nix, and was completed for the comparison)"
-            } else {
-                ""
-            };
-            format!("{}: {}{stale}", hosts(fleet.hosts), parts.join(", "))
+            format!(
+                "{}: {}{}",
+                hosts(fleet.hosts),
+                parts.join(", "),
+                base_note(report)
+            )
         }
+    }
+}
+
+/// Says what is odd about the lock that everything is compared with.
+fn base_note(report: &Report) -> &'static str {
+    if report.lock.before_hash.is_none() {
+        " (there is no committed flake.lock, so there is nothing to compare with)"
+    } else if report.lock.completed {
+        " (the committed flake.lock did not fit flake.nix, and was completed for the comparison)"
+    } else {
+        ""
     }
 }
 
@@ -189,9 +210,14 @@ pub(super) fn body(out: &mut String, host: &HostReport) {
         line(out, CARE, reason);
     }
     if let Some(failure) = &host.failure {
-        let side = match failure.side {
-            super::SideName::Before => "before the update",
-            super::SideName::After => "after the update",
+        let side = match (host.status, failure.side) {
+            (Status::AlreadyBroken, _)
+                if host.before.is_some() || failure.side == super::SideName::Before =>
+            {
+                "before or after the update"
+            }
+            (_, super::SideName::Before) => "before the update",
+            (_, super::SideName::After) => "after the update",
         };
         let what = format!("does not {} {side}", failure.stage.verb());
         line(out, BAD, &what);
@@ -372,6 +398,14 @@ pub(super) fn signed_size(bytes: i64) -> String {
 }
 
 fn line(out: &mut String, style: Style, text: &str) {
+    // A name may hold a line break or an escape, and must not pass for a line or a colour of ours.
+    let escaped: String;
+    let text = if text.chars().any(char::is_control) {
+        escaped = text.chars().map(shown).collect();
+        &escaped
+    } else {
+        text
+    };
     // Writing to a string cannot fail; a style that writes nothing must not leave a reset behind.
     let written = if style == PLAIN {
         writeln!(out, "{text}")
@@ -379,6 +413,15 @@ fn line(out: &mut String, style: Style, text: &str) {
         writeln!(out, "{style}{text}{style:#}")
     };
     debug_assert!(written.is_ok(), "a string takes whatever is written");
+}
+
+/// Returns a character as it is shown: a control character by its picture (U+2400 and on).
+fn shown(c: char) -> char {
+    match u32::from(c) {
+        code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or('?'),
+        0x7f..=0x9f => '\u{fffd}',
+        _ => c,
+    }
 }
 
 #[cfg(test)]

@@ -398,3 +398,105 @@ fn a_failure_comes_through_the_daemon_as_it_is() {
     assert!(failure["log_tail"].as_array().unwrap().len() > 2);
     assert_eq!(report["hosts"][1]["diff"]["changed"][0]["name"], "nginx");
 }
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn what_the_surroundings_break_is_not_blamed_on_the_update() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    let shim = fleet.shim();
+    let args = [
+        "report",
+        "--format",
+        "json",
+        "--host",
+        "webserver",
+        "--host",
+        "nas",
+    ];
+    let run = |code| json(&fleet.run(args).code(code));
+    // The kernel takes the memory back while the side after is evaluated.
+    shim.fault(
+        fleet.env(),
+        "nix",
+        "after.lock --no-update-lock-file",
+        "kill -9 $$",
+    );
+    assert_eq!(statuses(&run(1)), ["nas unknown", "webserver unknown"]);
+    // The daemon goes away.
+    let gone =
+        "echo \"error: cannot connect to socket at '/nix/socket': Connection refused\" >&2; exit 1";
+    shim.fault(
+        fleet.env(),
+        "nix",
+        "eval --json",
+        &format!("case \"$*\" in *reference-lock-file*) {gone} ;; esac"),
+    );
+    assert_eq!(statuses(&run(1)), ["nas unknown", "webserver unknown"]);
+    // The disk is full in the middle of a build.
+    let full = "echo '@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error: writing to file: No space left on device\"}' >&2; exit 1";
+    shim.fault(fleet.env(), "nix", "nothing", "");
+    shim.fault(fleet.env(), "nix-store", "--keep-going", full);
+    assert_eq!(statuses(&run(0)), ["nas unchanged", "webserver unknown"]);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_root_that_cannot_be_made_is_a_warning() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    let shim = fleet.shim();
+    shim.fault(
+        fleet.env(),
+        "nix-store",
+        "--add-root",
+        "echo 'error: Permission denied' >&2; exit 1",
+    );
+    let report = json(
+        &fleet
+            .run(["report", "--format", "json", "--host", "webserver"])
+            .success(),
+    );
+    assert_eq!(statuses(&report), ["webserver changed"]);
+    assert!(
+        report["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("garbage collection")
+    );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn an_update_that_breaks_every_host_takes_few_evaluations() {
+    let mut fleet = Fleet::new();
+    fleet.bump_base(&["hosts:16"]);
+    fleet.bump(&["typeerror:light01", "typeerror:light09"]);
+    let shim = fleet.shim();
+    let report = json(
+        &fleet
+            .run([
+                "report",
+                "--format",
+                "json",
+                "--host",
+                "light*",
+                "--eval-batch",
+                "16",
+            ])
+            .code(4),
+    );
+    assert_eq!(
+        statuses(&report)
+            .iter()
+            .filter(|status| status.ends_with("broken"))
+            .count(),
+        2
+    );
+    let asked = shim
+        .nix_calls()
+        .iter()
+        .filter(|call| call.has("after.lock --no-update-lock-file"))
+        .count();
+    assert!(asked <= 15, "{asked} evaluations for two of sixteen hosts");
+}

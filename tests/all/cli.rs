@@ -169,12 +169,14 @@ fn a_directory_for_the_report_that_cannot_be_written_is_found_before_the_work() 
     let output = env
         .run(["report", "--output-dir", file.join("out").to_str().unwrap()])
         .code(1);
+    let dir = env.dir().display();
     assert!(
-        output.stderr.starts_with(
-            "Error: $D"
-                .replace("$D", env.dir().to_str().unwrap())
-                .as_str()
-        ),
+        output
+            .stderr
+            .starts_with(&format!("Error: cannot write {dir}/taken/out: ")),
         "{output}"
     );
+    // The flake's own directory would get the new lock in the place of its own.
+    let output = env.run(["report", "--output-dir", "."]).code(1);
+    assert!(output.stderr.contains("would overwrite"), "{output}");
 }

@@ -151,7 +151,13 @@ fn tokens_are_kept_from_nix_and_from_everything_printed() {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
-fn ctrl_c_ends_the_builders_and_leaves_nothing() {
+fn a_signal_ends_the_builders_and_leaves_nothing() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        stopped_by(signal, code);
+    }
+}
+
+fn stopped_by(signal: &str, code: i32) {
     let fleet = Fleet::new();
     fleet.bump(&["slow:php=1000"]);
     let before = fleet.repository();
@@ -186,7 +192,7 @@ fn ctrl_c_ends_the_builders_and_leaves_nothing() {
         fleet
             .env()
             .command("kill")
-            .args(["-INT", &child.id().to_string()]),
+            .args([signal, &child.id().to_string()]),
     );
     assert!(kill.status.success());
     let status = child.wait().unwrap();
@@ -197,7 +203,7 @@ fn ctrl_c_ends_the_builders_and_leaves_nothing() {
         .unwrap()
         .read_to_string(&mut stderr)
         .unwrap();
-    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert_eq!(status.code(), Some(code), "{stderr}");
     assert!(!building(), "the builder outlived the run");
     assert_eq!(left_over(&fleet), Vec::<String>::new());
     assert_eq!(fleet.repository(), before);
@@ -288,4 +294,69 @@ fn what_the_daemon_ignores_is_a_warning_of_the_report() {
             .any(|call| call.has("--realise") && call.has("--option connect-timeout 7")),
         "{calls:#?}"
     );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_flake_accepted_by_nixs_own_settings_is_accepted_everywhere() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    let flake = std::fs::read_to_string(fleet.flake().join("flake.nix")).unwrap();
+    fleet.write(
+        "flake.nix",
+        flake.replacen(
+            "  inputs = {",
+            "  nixConfig.connect-timeout = 7;\n  inputs = {",
+            1,
+        ),
+    );
+    fleet.commit("nixConfig");
+    let shim = fleet.shim();
+    fleet
+        .run([
+            "report",
+            "--host",
+            "webserver",
+            "--option",
+            "accept-flake-config",
+            "true",
+        ])
+        .success();
+    let calls = shim.nix_calls();
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.has("--dry-run") && call.has("--option connect-timeout 7")),
+        "{calls:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_run_that_fails_leaves_no_earlier_report_and_tells_the_runner() {
+    let mut fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    let out = fleet.env().dir().join("out");
+    let file = fleet.env().write("outputs", "");
+    fleet.env_mut().set("GITHUB_ACTIONS", "true");
+    fleet.env_mut().set("GITHUB_OUTPUT", &file);
+    let dir = out.to_str().unwrap();
+    fleet
+        .run(["report", "--host", "webserver", "--output-dir", dir])
+        .success();
+    fleet.env().write("out/notes.txt", "somebody else's");
+    fleet
+        .run(["report", "--host", "no-such-host", "--output-dir", dir])
+        .code(1);
+    let left: Vec<_> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["notes.txt"]);
+    let told = std::fs::read_to_string(&file).unwrap();
+    let last: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.contains("flake-herald-"))
+        .collect();
+    assert_eq!(last[last.len() - 3..], ["1", "false", "none"], "{told}");
 }

@@ -88,6 +88,7 @@ fn a_base_whose_lock_is_stale_is_completed_first() {
     [U*]  #1  nginx  1.26.0 -> 1.26.1
     Rebuilt, same version: 4 (etc, nixos-system-webserver, system-path, unit-nginx.service)
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
+
     == nas (unchanged)
     ");
     assert_eq!(fleet.repository(), before);
@@ -219,4 +220,72 @@ fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
     Staging the update …
     Error: flake.lock is truncated: the JSON ends too early, in line 1
     ");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_given_lock_that_does_not_fit_the_flake_is_no_hosts_fault() {
+    let fleet = Fleet::new();
+    let file = fleet.env().dir().join("given.lock");
+    let file = file.to_str().unwrap();
+    fleet.bump(&["nginx=1.26.1"]);
+    fleet.run(["lock", "-o", file]).success();
+    fleet.bump(&["input:disko"]);
+    let output = fleet
+        .run(["report", "--lock", file, "--host", "nas"])
+        .code(1);
+    insta::assert_snapshot!(output, @"
+    ------- stderr -------
+    Comparing the locks …
+    Evaluating 1 host, before and after …
+    Error: the new lock does not fit flake.nix, which asks for inputs that it does not have
+    Hint: run `nix flake lock` on it first
+    [exit status: 1]
+    ");
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn an_input_that_follows_another_is_not_updated_by_name() {
+    let fleet = Fleet::new();
+    let flake = fs::read_to_string(fleet.flake().join("flake.nix")).unwrap();
+    let flake = flake.replacen("# new inputs stand here", "alias.follows = \"nixpkgs\";", 1);
+    fleet.write("flake.nix", flake);
+    let _locked = fleet.nix(["flake", "lock"]).success();
+    fleet.commit("an alias");
+    fleet.bump(&["nginx=1.26.1", "hw:0.5.0"]);
+    let report = json(
+        &fleet
+            .run([
+                "report",
+                "--format",
+                "json",
+                "--host",
+                "webserver",
+                "--exclude-input",
+                "nixos-hardware",
+            ])
+            .success(),
+    );
+    assert_eq!(report["inputs"][0]["name"], "nixpkgs");
+    fleet.run(["report", "--input", "alias"]).code(1);
+    fleet
+        .run(["report", "--exclude-input", "home-manager/nixpkgs"])
+        .code(1);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn a_lock_written_through_a_link_goes_where_the_link_leads() {
+    let fleet = Fleet::new();
+    fleet.bump(&["nginx=1.26.1"]);
+    let target = fleet.env().write("kept/lock", "old");
+    let link = fleet.env().dir().join("link.lock");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    fleet.run(["lock", "-o", link.to_str().unwrap()]).success();
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&target).unwrap().contains("\"nodes\""));
+    // Somebody's own work in the lock is not written over.
+    fleet.write("flake.lock", fs::read(&target).unwrap());
+    fleet.run(["report", "--write-lock"]).code(1);
 }

@@ -265,6 +265,15 @@ fn the_report_in_every_form_and_for_the_runner() {
 fn the_same_input_gives_the_same_bytes_and_a_later_commit_the_same_digest() {
     let fleet = Fleet::new();
     fleet.bump(&["openssl=3.0.14", "fail:php", "throw:nas"]);
+    // An error whose place is in the flake's own source, which is another one with every commit.
+    let flake = std::fs::read_to_string(fleet.flake().join("flake.nix")).unwrap();
+    let own =
+        "homeless = { config.system.build.toplevel = 1 + \"x\"; };\n    } // builtins.mapAttrs";
+    fleet.write(
+        "flake.nix",
+        flake.replacen("} // builtins.mapAttrs", own, 1),
+    );
+    fleet.commit("a host with a fault of its own");
     let run = || {
         let mut report = json(
             &fleet
@@ -303,12 +312,13 @@ fn nothing_to_update_is_2_and_a_fleet_proved_unchanged_is_3() {
     ]);
     let proved = fleet.run(["report", "--format", "text"]).code(3);
     insta::assert_snapshot!(proved, @"
-    flake.lock changes, 5 hosts stay as they are
+    flake.lock changes, all 5 hosts stay as they are
 
     Inputs:
       nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
 
     Left out: nixos:installer-minimal by *-minimal
+
     == devbox (unchanged)
     == nas (unchanged)
     == pi (unchanged)

@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "cli", "config", "command", "closure", "flake", "nix", "report", "git", "forge", "exit",
         ],
     ),
-    ("exit", &["command", "config", "report", "pipeline"]),
+    ("exit", &["command", "report", "pipeline"]),
     ("lib", &[]),
     (
         "main",
