@@ -353,7 +353,7 @@ pub const FLAGS: &[Flag] = &[
     choice("submodules", Submodules::WORDS, FLAKE, ALL, "Whether the flake sees its git submodules"),
     flag("clone", Shape::Text, "URL", FLAKE, &[Command::Run], "Work on a fresh clone of this repository"),
 
-    flag("host", Shape::List, "GLOB", HOSTS, EVALUATE, "Only these hosts, as NAME or kind:NAME; a plain name beats excludes"),
+    flag("host", Shape::List, "GLOB", HOSTS, EVALUATE, "Only these hosts, as NAME or kind:NAME; * ? [ab] {a,b} match, \\[ is a bracket; a plain name beats excludes"),
     flag("exclude-host", Shape::List, "GLOB", HOSTS, EVALUATE, "Leave these hosts out, besides *-minimal"),
     switch("no-default-excludes", HOSTS, EVALUATE, "Do not leave out *-minimal"),
     flag("kind", Shape::Choices, Kind::WORDS, HOSTS, EVALUATE, "Kinds of hosts, instead of nixos"),
@@ -363,7 +363,7 @@ pub const FLAGS: &[Flag] = &[
 
     flag("input", Shape::List, "NAME", INPUTS, UPDATE, "Update only these inputs"),
     flag("exclude-input", Shape::List, "NAME", INPUTS, UPDATE, "Update all inputs but these"),
-    choice("on-unreachable", OnUnreachable::WORDS, INPUTS, UPDATE, "Fail on an input that cannot be reached, or keep its lock"),
+    choice("on-unreachable", OnUnreachable::WORDS, INPUTS, UPDATE, "Fail on an input that cannot be reached, or keep its lock (keep: not yet)"),
     switch("skip-update", INPUTS, FLOW, "Compare the commit's flake.lock with the working tree's"),
     flag("lock", Shape::Path, "FILE", INPUTS, FLOW, "Compare with this lock instead of updating"),
     switch("write-lock", INPUTS, FLOW, "Write the new lock into the working tree"),
@@ -379,7 +379,7 @@ pub const FLAGS: &[Flag] = &[
     flag("pass-env", Shape::List, "NAME", NIX, ALL, "Let Nix and git see this variable though it holds a secret"),
     flag("option", Shape::Pairs, "NAME VALUE", NIX, ALL, "Setting handed to Nix"),
     flag("nix-access-token-file", Shape::Path, "FILE", NIX, ALL, "File with access-tokens for Nix's fetchers"),
-    choice("store-reader", StoreReader::WORDS, NIX, FLOW, "How closures are read from the store"),
+    choice("store-reader", StoreReader::WORDS, NIX, FLOW, "How closures are read from the store (database: not yet)"),
 
     choice("format", Format::WORDS, OUTPUT, FLOW, "Format on stdout [default: text on a terminal, else markdown]"),
     choice("format", ListFormat::WORDS, OUTPUT, &[Command::Hosts], "Format of the list"),
@@ -555,9 +555,9 @@ pub fn parser() -> clap::Command {
                 .about(command.about())
                 .args(flags_of(command).map(arg))
                 .after_help(
-                    "The first word of a choice is its default, where nothing else is said. Each flag but --config \
+                    "The first word of a choice is its default, where nothing else is said. Each flag but --config and --flake \
                      is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is \
-                     FLAKE_HERALD_EVAL_BATCH.",
+                     FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a line.",
                 )
         }))
 }
@@ -779,7 +779,7 @@ mod tests {
 
     #[test]
     fn help_of_report() {
-        insta::assert_snapshot!(help("report"), @"
+        insta::assert_snapshot!(help("report"), @r"
         Report what an update changes on every host; publish nothing
 
         Usage: flake-herald report [OPTIONS]
@@ -793,8 +793,8 @@ mod tests {
               --submodules <auto|on|off>  Whether the flake sees its git submodules
 
         Hosts:
-              --host <GLOB>                   Only these hosts, as NAME or kind:NAME; a plain name beats
-                                              excludes
+              --host <GLOB>                   Only these hosts, as NAME or kind:NAME; * ? [ab] {a,b} match,
+                                              \[ is a bracket; a plain name beats excludes
               --exclude-host <GLOB>           Leave these hosts out, besides *-minimal
               --no-default-excludes[=<BOOL>]  Do not leave out *-minimal
               --kind <nixos|darwin|home>      Kinds of hosts, instead of nixos
@@ -806,7 +806,8 @@ mod tests {
         Inputs:
               --input <NAME>                Update only these inputs
               --exclude-input <NAME>        Update all inputs but these
-              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock
+              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock (keep:
+                                            not yet)
               --skip-update[=<BOOL>]        Compare the commit's flake.lock with the working tree's
               --lock <FILE>                 Compare with this lock instead of updating
               --write-lock[=<BOOL>]         Write the new lock into the working tree
@@ -835,7 +836,7 @@ mod tests {
               --nix-access-token-file <FILE>
                   File with access-tokens for Nix's fetchers (not yet)
               --store-reader <auto|database|command>
-                  How closures are read from the store
+                  How closures are read from the store (database: not yet)
 
         Output:
               --format <text|markdown|json>  Format on stdout [default: text on a terminal, else markdown]
@@ -847,9 +848,10 @@ mod tests {
           -v, --verbose...                   Say more on stderr; twice for everything
           -q, --quiet[=<BOOL>]               Say only warnings and errors on stderr
 
-        The first word of a choice is its default, where nothing else is said. Each flag but --config is
-        also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
-        FLAKE_HERALD_EVAL_BATCH.
+        The first word of a choice is its default, where nothing else is said. Each flag but --config and
+        --flake is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
+        FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a
+        line.
         ");
     }
 
@@ -919,15 +921,16 @@ mod tests {
               --cache-required[=<BOOL>]
                   Do not publish if copying to a cache fails (not yet)
 
-        The first word of a choice is its default, where nothing else is said. Each flag but --config is
-        also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
-        FLAKE_HERALD_EVAL_BATCH.
+        The first word of a choice is its default, where nothing else is said. Each flag but --config and
+        --flake is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
+        FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a
+        line.
         ");
     }
 
     #[test]
     fn help_of_the_small_commands() {
-        insta::assert_snapshot!(help("hosts"), @"
+        insta::assert_snapshot!(help("hosts"), @r"
         List the hosts that would be built
 
         Usage: flake-herald hosts [OPTIONS]
@@ -941,8 +944,8 @@ mod tests {
               --submodules <auto|on|off>  Whether the flake sees its git submodules
 
         Hosts:
-              --host <GLOB>                   Only these hosts, as NAME or kind:NAME; a plain name beats
-                                              excludes
+              --host <GLOB>                   Only these hosts, as NAME or kind:NAME; * ? [ab] {a,b} match,
+                                              \[ is a bracket; a plain name beats excludes
               --exclude-host <GLOB>           Leave these hosts out, besides *-minimal
               --no-default-excludes[=<BOOL>]  Do not leave out *-minimal
               --kind <nixos|darwin|home>      Kinds of hosts, instead of nixos
@@ -968,9 +971,10 @@ mod tests {
           -v, --verbose...                 Say more on stderr; twice for everything
           -q, --quiet[=<BOOL>]             Say only warnings and errors on stderr
 
-        The first word of a choice is its default, where nothing else is said. Each flag but --config is
-        also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
-        FLAKE_HERALD_EVAL_BATCH.
+        The first word of a choice is its default, where nothing else is said. Each flag but --config and
+        --flake is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
+        FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a
+        line.
         ");
         insta::assert_snapshot!(help("lock"), @"
         Stage the new lock into a file; exit 2 if it does not change
@@ -988,7 +992,8 @@ mod tests {
         Inputs:
               --input <NAME>                Update only these inputs
               --exclude-input <NAME>        Update all inputs but these
-              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock
+              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock (keep:
+                                            not yet)
 
         Evaluation and building:
               --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h (not yet)
@@ -1004,9 +1009,10 @@ mod tests {
           -v, --verbose...                 Say more on stderr; twice for everything
           -q, --quiet[=<BOOL>]             Say only warnings and errors on stderr
 
-        The first word of a choice is its default, where nothing else is said. Each flag but --config is
-        also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
-        FLAKE_HERALD_EVAL_BATCH.
+        The first word of a choice is its default, where nothing else is said. Each flag but --config and
+        --flake is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
+        FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a
+        line.
         ");
     }
 
