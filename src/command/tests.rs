@@ -29,6 +29,11 @@ fn sh(script: &str) -> Cmd {
     Cmd::new("sh").args(["-c", script])
 }
 
+/// A shell for which no signal is ignored: whoever started the tests may ignore some, and a shell cannot trap those.
+fn heedful_sh(script: &str) -> Cmd {
+    Cmd::new("env").args(["--default-signal", "sh", "-c", script])
+}
+
 /// A number of seconds to sleep that no other process on the machine sleeps, so that a test finds its own again.
 struct Sleep(String);
 
@@ -398,7 +403,7 @@ async fn a_child_that_heeds_the_interrupt_has_its_last_words() {
         sleep.0
     );
     let door = door().with_grace(Duration::from_secs(30));
-    let cmd = sh(&script);
+    let cmd = heedful_sh(&script);
     let started = Instant::now();
     let (result, ()) = tokio::join!(door.run(&cmd), async {
         // Both shells and the sleep: a signal just before a shell begins to wait would only be heeded after it.

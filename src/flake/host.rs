@@ -145,7 +145,8 @@ pub fn labels<'a>(ids: impl IntoIterator<Item = &'a HostId>) -> BTreeMap<HostId,
                 id.name.clone()
             };
             // A name with a line break in it must stay one line.
-            let label = label.replace(|c: char| c.is_control(), "\u{fffd}");
+            let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+            let label = label.replace(breaks, "\u{fffd}");
             ((*id).clone(), label)
         })
         .collect()

@@ -15,6 +15,7 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'>')
     .add(b'?')
     .add(b'[')
+    .add(b'\\')
     .add(b']')
     .add(b'^')
     .add(b'`')

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::closure::StorePath;
 use crate::command::CommandError;
@@ -83,9 +84,9 @@ struct AttrJson {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EvaluatedJson {
-    drv: String,
-    out: String,
-    system: Option<String>,
+    drv: Value,
+    out: Value,
+    system: Value,
 }
 
 impl Nix {
@@ -163,7 +164,7 @@ impl Nix {
                 Some(answers) if answers.len() == asked.len() => {
                     for ((at, host), answer) in piece.zip(asked).zip(answers) {
                         let result = match answer {
-                            Some(json) => read_evaluated(json),
+                            Some(json) => read_evaluated(&json),
                             None => self.ask_alone(flake, lock, host).await?,
                         };
                         if let Some(slot) = results.get_mut(at) {
@@ -234,7 +235,8 @@ impl Nix {
         match self.run(&cmd).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
-                read_json("the evaluation of a host", &output.stdout).map(read_evaluated)
+                read_json("the evaluation of a host", &output.stdout)
+                    .map(|json| read_evaluated(&json))
             }
             Err(error) if ended(&error) => {
                 let words = error
@@ -263,8 +265,10 @@ impl Nix {
     }
 }
 
-fn read_evaluated(json: EvaluatedJson) -> EvalResult {
-    let path = |text: &str| {
+fn read_evaluated(json: &EvaluatedJson) -> EvalResult {
+    // A flake may say anything: what is no path fails for this host, and not for all.
+    let path = |value: &Value| {
+        let text = value.as_str().unwrap_or_default();
         StorePath::parse(text).map_err(|error| EvalFailure {
             message: format!("the host has no path known beforehand ({error})"),
             fault: Fault::Flake,
@@ -273,7 +277,7 @@ fn read_evaluated(json: EvaluatedJson) -> EvalResult {
     Ok(Evaluated {
         drv: path(&json.drv)?,
         out: path(&json.out)?,
-        system: json.system,
+        system: json.system.as_str().map(str::to_owned),
     })
 }
 
@@ -341,4 +345,43 @@ fn alone(host: &Host) -> String {
         "o: let d = o.{}; in {{ drv = d.drvPath; out = d.outPath; system = d.system or null; }}",
         host.attr
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_of_itself_fails_for_that_host_only() {
+        let read = |json: Value| read_evaluated(&serde_json::from_value(json).unwrap());
+        let drv = "/nix/store/00000000000000000000000000000000-x.drv";
+        let out = "/nix/store/00000000000000000000000000000000-x";
+        let fine = read(serde_json::json!({"drv": drv, "out": out, "system": 5})).unwrap();
+        assert_eq!(fine.system, None);
+        for (drv, out) in [
+            (Value::from(5), out),
+            (
+                Value::from(drv),
+                "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9",
+            ),
+        ] {
+            let failure =
+                read(serde_json::json!({"drv": drv, "out": out, "system": null})).unwrap_err();
+            assert_eq!(failure.fault, Fault::Flake);
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_the_expression_they_stand_in() {
+        let function = joint(&[Host::named(Kind::Nixos, "\"; abort \"x")]);
+        assert!(
+            function.contains(r#"o.nixosConfigurations."\"; abort \"x".config"#),
+            "{function}"
+        );
+        let function = discovery(&[Kind::Home], &[AttrPath::new(["${abort \"x\"}"])]);
+        assert!(
+            function.contains(r#"(at [ "\${abort \"x\"}" ])"#),
+            "{function}"
+        );
+    }
 }

@@ -22,21 +22,17 @@ impl Nix {
     }
 
     /// Returns the path that users select packages through: what the link `sw` of a system, or `home-path`
-    /// of a home-manager generation, points to. None where `root` has no such link.
+    /// of a home-manager generation, points to. None where `root` has no such link into the store.
     ///
     /// # Errors
     ///
-    /// The link cannot be read, or leads out of the store.
+    /// The link cannot be read.
     pub fn selected_path(&self, root: &StorePath) -> Result<Option<StorePath>, NixError> {
         for name in ["sw", "home-path"] {
             let link = Path::new(root.as_str()).join(name);
             match std::fs::read_link(&link) {
-                Ok(target) => {
-                    let target = target.to_string_lossy();
-                    return StorePath::parse(&target)
-                        .map(Some)
-                        .map_err(|error| NixError::Store(format!("{}: {error}", link.display())));
-                }
+                // A link that leads elsewhere is somebody's own, and selects nothing.
+                Ok(target) => return Ok(StorePath::parse(&target.to_string_lossy()).ok()),
                 // EINVAL: it is there, but no link.
                 Err(error)
                     if matches!(

@@ -99,11 +99,11 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
         cli::FailOn::Never => FailOn::Never,
     };
     let code = exit::of_report(&report, fail_on);
-    delivery.deliver(&report, &lock, code)?;
     let text = rendered(config, &report, world);
     // The step is over: what follows is the result, and no part of a folded group.
     tracing::info!(target: super::STEP, "");
     print(world, config, &text)?;
+    delivery.deliver(&report, &lock, code)?;
     if request.write_lock && report.outcome != Outcome::LockUnchanged {
         super::replace(&lock_path, &lock)?;
     }

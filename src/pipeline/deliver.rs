@@ -30,6 +30,9 @@ impl Delivery {
     ///
     /// It cannot be made or written to, or is the flake's own.
     pub fn prepare(&mut self, request: &Request) -> Result<(), Error> {
+        for file in self.runner_output.iter().chain(&self.runner_summary) {
+            append(file, "")?;
+        }
         let Some(dir) = &mut self.directory else {
             return Ok(());
         };

@@ -505,13 +505,15 @@ async fn save_logs(
                 continue;
             }
         };
-        std::fs::create_dir_all(dir).map_err(|source| Error::file(dir, source))?;
-        let name = drv
-            .base_name()
-            .strip_suffix(".drv")
-            .unwrap_or(drv.base_name());
+        let name = drv.base_name();
+        let name = name.strip_suffix(".drv").unwrap_or(name);
         let file = dir.join(format!("{name}.log"));
-        std::fs::write(&file, log).map_err(|source| Error::file(&file, source))?;
+        let log = look.redactor.log(&log);
+        let kept = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, log));
+        if let Err(error) = kept {
+            warnings.push(format!("the log of {} is not kept: {error}", drv.name()));
+            continue;
+        }
         written.insert(drv.clone(), file.display().to_string());
     }
     Ok(written)

@@ -92,7 +92,14 @@ impl Source {
         } else {
             checkout.file_at_head(&lock_path)?
         };
-        if lock_only && request.lock == LockSource::Staged {
+        let on_disk = path.join(LOCK).is_file();
+        if base_lock.is_none() && on_disk && request.lock != LockSource::Tree {
+            warnings.push(
+                "flake.lock is not tracked by git, so there is nothing to compare with: `git add flake.lock`"
+                    .to_owned(),
+            );
+        }
+        if lock_only && on_disk && request.lock == LockSource::Staged {
             warnings.push(
                 "flake.lock has uncommitted changes, which are no part of this report: --skip-update reports them"
                     .to_owned(),

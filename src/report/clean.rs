@@ -41,7 +41,7 @@ impl Redactor {
         let text: String = text
             .chars()
             .map(|c| if c == '\t' { ' ' } else { c })
-            .filter(|c| !c.is_control())
+            .filter(|c| !is_unseen(*c))
             .collect();
         let mut text = hide_userinfo(&text);
         for secret in &self.secrets {
@@ -52,6 +52,19 @@ impl Redactor {
         }
         text = hide_sources(&text);
         hide_durations(&hide_build_directories(&text))
+    }
+
+    /// Returns a whole log, as it was but for secrets and user names in URLs, and of a very long one the end.
+    pub fn log(&self, bytes: &[u8]) -> String {
+        const MOST: usize = 16 * 1024 * 1024;
+        let start = bytes.len().saturating_sub(MOST);
+        let mut text = hide_userinfo(&String::from_utf8_lossy(
+            bytes.get(start..).unwrap_or(bytes),
+        ));
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "***");
+        }
+        text
     }
 
     /// Returns a text of several lines, each as [`Redactor::line`] makes it.
@@ -66,7 +79,7 @@ impl Redactor {
 /// An invisible space (U+200B) breaks either; a reader sees the same.
 pub fn defused(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
+    for line in text.split_inclusive(['\n', '\r']) {
         let start = line.len() - line.trim_start().len();
         let (indent, rest) = line.split_at(start);
         out.push_str(indent);
@@ -76,6 +89,13 @@ pub fn defused(text: &str) -> String {
         out.push_str(&rest.replace("##[", "##\u{200b}["));
     }
     out
+}
+
+/// Whether a character changes how others are shown without being one itself: a control character, a line or paragraph
+/// separator, a mark that turns the direction of writing.
+pub(super) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Takes `user:password@` out of URLs.
@@ -287,6 +307,16 @@ mod tests {
         last
         ");
         assert_eq!(defused("nothing\nto do\n"), "nothing\nto do\n");
+    }
+
+    #[test]
+    fn a_log_keeps_all_but_what_is_secret() {
+        let redactor = Redactor::new(vec!["s3cr3t".to_owned()], Vec::new());
+        assert_eq!(
+            redactor.log(b"\x1b[1mtoken s3cr3t\nhttps://u:pw@example.org/x took 1.5s\n\xff"),
+            "\x1b[1mtoken ***\nhttps://example.org/x took 1.5s\n\u{fffd}"
+        );
+        assert_eq!(redactor.log(&vec![b'x'; 20 << 20]).len(), 16 << 20);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! Foreign text (names, versions, logs, errors, URLs) stands only in code spans and fences, where it cannot
 //! mention, link, close or break out.
 
+use super::clean::is_unseen;
 use super::text::{HostNames, body, headline, revision};
 use super::{Outcome, Report, Status};
 
@@ -79,7 +80,7 @@ pub fn to_markdown(report: &Report) -> String {
 fn code(text: &str) -> String {
     let text: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_unseen(c) { ' ' } else { c })
         .collect();
     let ticks = "`".repeat(longest_run(&text) + 1);
     // A span that begins or ends with a backtick needs a space there; one of spaces only keeps them.

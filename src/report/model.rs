@@ -360,12 +360,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Returns what the host fails to do.
-    pub fn verb(self) -> &'static str {
+    /// Returns what a host does that fails at it.
+    pub fn what_fails(self) -> &'static str {
         match self {
-            Self::Evaluate => "evaluate",
-            Self::Build => "build",
-            Self::Read => "be read",
+            Self::Evaluate => "does not evaluate",
+            Self::Build => "does not build",
+            Self::Read => "cannot be read",
         }
     }
 }

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use crate::closure::{Change, ClosureDiff, Entry, Selected, VersionGroup};
 use crate::flake::{HostId, labels};
 
+use super::clean::is_unseen;
 use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status};
 
 const HEADING: Style = Style::new().bold();
@@ -219,7 +220,7 @@ pub(super) fn body(out: &mut String, host: &HostReport) {
             (_, super::SideName::Before) => "before the update",
             (_, super::SideName::After) => "after the update",
         };
-        let what = format!("does not {} {side}", failure.stage.verb());
+        let what = format!("{} {side}", failure.stage.what_fails());
         line(out, BAD, &what);
         if let Some(derivation) = &failure.derivation {
             line(out, PLAIN, &format!("  {derivation}"));
@@ -400,7 +401,7 @@ pub(super) fn signed_size(bytes: i64) -> String {
 fn line(out: &mut String, style: Style, text: &str) {
     // A name may hold a line break or an escape, and must not pass for a line or a colour of ours.
     let escaped: String;
-    let text = if text.chars().any(char::is_control) {
+    let text = if text.chars().any(is_unseen) {
         escaped = text.chars().map(shown).collect();
         &escaped
     } else {
@@ -419,7 +420,7 @@ fn line(out: &mut String, style: Style, text: &str) {
 fn shown(c: char) -> char {
     match u32::from(c) {
         code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or('?'),
-        0x7f..=0x9f => '\u{fffd}',
+        _ if is_unseen(c) => '\u{fffd}',
         _ => c,
     }
 }
