@@ -87,12 +87,21 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
         .filter_map(SideState::evaluated)
         .map(|evaluated| evaluated.drv.clone())
         .collect();
+    let mut warnings = Vec::new();
     if !derivations.is_empty() {
         look.steps.begin(
             "build",
             &format!("Building what differs on {}", count(differ.len(), "host")),
         );
-        let states = build(nix, &derivations, &sides, &settings.machines, look.scratch).await?;
+        let states = build(
+            nix,
+            &derivations,
+            &sides,
+            &settings.machines,
+            look.scratch,
+            &mut warnings,
+        )
+        .await?;
         for side in sides.iter_mut().flat_map(Sides::each_mut) {
             if let SideState::Evaluated(evaluated, state) = side
                 && let Some(found) = states.get(&evaluated.drv)
@@ -124,7 +133,6 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
         .filter_map(SideState::evaluated)
         .map(|evaluated| &evaluated.out)
         .collect();
-    let mut warnings = Vec::new();
     let holding = hold(nix, outputs, look.scratch);
     let (held, graph) = if roots.is_empty() {
         (holding.await?, None)
@@ -290,10 +298,13 @@ async fn build(
     sides: &[Sides],
     machines: &Machines,
     scratch: &Path,
+    warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<StorePath, BuildState>, Error> {
     let roots: Vec<&StorePath> = derivations.iter().collect();
     let link = scratch.join("drv");
-    let (missing, ()) = tokio::try_join!(nix.missing(&roots), nix.root_derivations(&link, &roots))?;
+    let rooting = async { Ok(nix.root_derivations(&link, &roots).await) };
+    let (missing, rooted) = tokio::try_join!(nix.missing(&roots), rooting)?;
+    warnings.extend(unless_stopped(rooted, unprotected)?);
     let mut known: BTreeMap<StorePath, Derivation> = BTreeMap::new();
     let mut cannot: BTreeMap<StorePath, Unbuildable> = BTreeMap::new();
     let mut built = Built::default();
@@ -380,9 +391,11 @@ async fn hold(
     }
     let outputs: Vec<&StorePath> = outputs.into_iter().collect();
     let held = nix.root_outputs(&scratch.join("out"), &outputs).await;
-    unless_stopped(held, |error| {
-        format!("what was built is not protected from garbage collection: {error}")
-    })
+    unless_stopped(held, unprotected)
+}
+
+fn unprotected(error: &NixError) -> String {
+    format!("what was built is not protected from garbage collection: {error}")
 }
 
 /// Returns a warning for what went wrong without harm to the report; only being told to stop is an error.

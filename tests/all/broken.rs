@@ -464,6 +464,18 @@ fn a_root_that_cannot_be_made_is_a_warning() {
             .unwrap()
             .contains("garbage collection")
     );
+    shim.fault(
+        fleet.env(),
+        "nix",
+        "--out-link",
+        "echo 'error: Permission denied' >&2; exit 1",
+    );
+    let report = json(
+        &fleet
+            .run(["report", "--format", "json", "--host", "webserver"])
+            .success(),
+    );
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 2);
 }
 
 #[test]
