@@ -255,7 +255,7 @@ fn a_build_that_takes_too_long_is_unknown_not_broken() {
             "--host",
             "router",
             "--build-timeout",
-            "2s",
+            "5s",
         ])
         .code(4);
     let report = json(&output);
