@@ -297,6 +297,8 @@ fn the_same_input_gives_the_same_bytes_and_a_later_commit_the_same_digest() {
 fn nothing_to_update_is_2_and_a_fleet_proved_unchanged_is_3() {
     let fleet = Fleet::new();
     let same = fleet.run(["report"]).code(2);
+    let dry = fleet.run(["run", "--dry-run"]).code(2);
+    assert_eq!(dry.to_string(), same.to_string());
     insta::assert_snapshot!(same, @"
     ## flake.lock does not change
 
