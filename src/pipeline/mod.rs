@@ -257,10 +257,11 @@ fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {
 /// Returns what hides secrets, and what differs between two runs over the same input: where they were, and on which
 /// commit.
 fn redactor(context: &Context, source: &Source, scratch: &Path) -> Redactor {
-    let mut places = vec![
-        (scratch.display().to_string(), "<tmp>".to_owned()),
-        (source.toplevel.display().to_string(), "<flake>".to_owned()),
-    ];
+    let mut places = vec![(scratch.display().to_string(), "<tmp>".to_owned())];
+    // A repository at the root would make every slash its name.
+    if source.toplevel.parent().is_some() {
+        places.push((source.toplevel.display().to_string(), "<flake>".to_owned()));
+    }
     if let Some(rev) = &source.head {
         places.push((rev.clone(), "<rev>".to_owned()));
     }
