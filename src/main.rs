@@ -134,16 +134,23 @@ fn now() -> jiff::Timestamp {
 
 fn machine() -> Machine {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let read = |path: &str| std::fs::read_to_string(path).ok();
     // proc(5): what can be used without swapping, in kibibytes. Elsewhere than on Linux it is not known.
-    let memory = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-            let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-            kibibytes.checked_mul(1024)
-        });
+    let free = read("/proc/meminfo").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+        kibibytes.checked_mul(1024)
+    });
+    // A container may be allowed less (cgroup v2; without a limit the file says `max`).
+    let bytes = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let allowed = bytes("/sys/fs/cgroup/memory.max")
+        .map(|most| most.saturating_sub(bytes("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    let memory = match (free, allowed) {
+        (Some(free), Some(allowed)) => Some(free.min(allowed)),
+        (free, allowed) => free.or(allowed),
+    };
     Machine { threads, memory }
 }
 
