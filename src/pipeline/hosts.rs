@@ -8,8 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
 use crate::nix::{
-    Built, Derivation, EvalFailure, EvalResult, Fault, Machines, Nix, NixError, Unbuildable,
-    unbuildable,
+    Built, Derivation, EvalFailure, EvalResult, Fault, Nix, NixError, Unbuildable, unbuildable,
 };
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status};
 
@@ -68,14 +67,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
             count(look.hosts.len(), "host")
         ),
     );
-    let (mut sides, settings) =
-        tokio::try_join!(evaluate(&look), async { Ok(look.nix.settings().await?) })?;
-    if settings.accept_flake_config {
-        let file = look.source.path.join("flake.nix");
-        let accepted = look.nix.flake_settings(&file).await?;
-        look.nix.add_flake_settings(accepted);
-    }
-    let (nix, redactor) = (&*look.nix, look.redactor);
+    let mut sides = evaluate(&look).await?;
 
     let differ: Vec<usize> = (0..sides.len())
         .filter(|at| !sides.get(*at).is_some_and(Sides::equal))
@@ -93,11 +85,12 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
             "build",
             &format!("Building what differs on {}", count(differ.len(), "host")),
         );
+        let file = look.source.path.join("flake.nix");
         let states = build(
-            nix,
+            look.nix,
+            &file,
             &derivations,
             &sides,
-            &settings.machines,
             look.scratch,
             &mut warnings,
         )
@@ -110,6 +103,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
             }
         }
     }
+    let (nix, redactor) = (&*look.nix, look.redactor);
     let verdicts: Vec<Verdict> = sides
         .iter()
         .map(|side| judge(&side.before, &side.after))
@@ -291,67 +285,81 @@ async fn in_batches(
     Ok(results)
 }
 
-/// Builds `derivations`, as far as something here can, and returns what became of each.
+/// Builds what of `derivations` is not there yet, as far as something here can, and returns what became of each.
 async fn build(
-    nix: &Nix,
+    nix: &mut Nix,
+    flake: &Path,
     derivations: &BTreeSet<StorePath>,
     sides: &[Sides],
-    machines: &Machines,
     scratch: &Path,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<StorePath, BuildState>, Error> {
     let roots: Vec<&StorePath> = derivations.iter().collect();
-    let link = scratch.join("drv");
-    let rooting = async { Ok(nix.root_derivations(&link, &roots).await) };
-    let (missing, rooted) = tokio::try_join!(nix.missing(&roots), rooting)?;
-    warnings.extend(unless_stopped(rooted, unprotected)?);
-    let mut known: BTreeMap<StorePath, Derivation> = BTreeMap::new();
-    let mut cannot: BTreeMap<StorePath, Unbuildable> = BTreeMap::new();
-    let mut built = Built::default();
-    if !missing.build.is_empty() {
-        let build: Vec<&StorePath> = missing.build.iter().collect();
-        known = nix.derivations(&build).await?;
-        cannot = unbuildable(&roots, &known, machines);
-    }
-    let can: Vec<&StorePath> = roots
-        .iter()
-        .copied()
-        .filter(|drv| !cannot.contains_key(*drv))
-        .collect();
-    let nothing = missing.build.is_empty() && missing.fetch.is_empty();
-    if !nothing && !can.is_empty() {
-        tracing::info!(
-            "{} to build, {} to fetch",
-            count(missing.build.len(), "derivation"),
-            count(missing.fetch.len(), "path")
-        );
-        built = nix.build(&can, &known).await?;
-    }
-
     let outputs: BTreeMap<&StorePath, &StorePath> = sides
         .iter()
         .flat_map(Sides::each)
         .filter_map(SideState::evaluated)
         .map(|evaluated| (&evaluated.drv, &evaluated.out))
         .collect();
-    // Asked, and not concluded from what Nix printed: a path that is not there must never pass for one that is.
-    let wanted: Vec<&StorePath> = can
+    let outputs_of = |roots: &[&StorePath]| -> Vec<&StorePath> {
+        roots
+            .iter()
+            .filter_map(|drv| outputs.get(drv).copied())
+            .collect()
+    };
+    let link = scratch.join("drv");
+    let wanted = outputs_of(&roots);
+    let rooting = async { Ok(nix.root_derivations(&link, &roots).await) };
+    let (mut invalid, rooted) = tokio::try_join!(nix.invalid(&wanted), rooting)?;
+    warnings.extend(unless_stopped(rooted, unprotected)?);
+
+    let mut known: BTreeMap<StorePath, Derivation> = BTreeMap::new();
+    let mut cannot: BTreeMap<StorePath, Unbuildable> = BTreeMap::new();
+    let mut built = Built::default();
+    let missing: Vec<&StorePath> = roots
         .iter()
-        .filter_map(|drv| outputs.get(drv).copied())
+        .copied()
+        .filter(|drv| outputs.get(drv).is_some_and(|out| invalid.contains(*out)))
         .collect();
-    let invalid = nix.invalid(&wanted).await?;
-    let states: BTreeMap<StorePath, BuildState> = roots
-        .iter()
+    if !missing.is_empty() {
+        let settings = nix.settings().await?;
+        if settings.accept_flake_config {
+            let accepted = nix.flake_settings(flake).await?;
+            nix.add_flake_settings(accepted);
+        }
+        let planned = nix.missing(&missing).await?;
+        if !planned.build.is_empty() {
+            let build: Vec<&StorePath> = planned.build.iter().collect();
+            known = nix.derivations(&build).await?;
+            cannot = unbuildable(&missing, &known, &settings.machines);
+        }
+        let can: Vec<&StorePath> = missing
+            .iter()
+            .copied()
+            .filter(|drv| !cannot.contains_key(*drv))
+            .collect();
+        if !can.is_empty() {
+            tracing::info!(
+                "{} to build, {} to fetch",
+                count(planned.build.len(), "derivation"),
+                count(planned.fetch.len(), "path")
+            );
+            built = nix.build(&can, &known).await?;
+            // Asked, and not concluded from what Nix printed: what is not there must never pass for what is.
+            invalid = nix.invalid(&outputs_of(&can)).await?;
+        }
+    }
+    Ok(roots
+        .into_iter()
         .map(|drv| {
-            let state = match (cannot.get(*drv), outputs.get(drv)) {
+            let state = match (cannot.get(drv), outputs.get(drv)) {
                 (Some(what), _) => BuildState::Skipped(what.clone()),
                 (None, Some(out)) if invalid.contains(*out) => failed(drv, &built, &known),
                 (None, _) => BuildState::Valid,
             };
-            ((*drv).clone(), state)
+            (drv.clone(), state)
         })
-        .collect();
-    Ok(states)
+        .collect())
 }
 
 /// Says why the output of `drv` is not there.
