@@ -37,25 +37,26 @@ impl Locks {
         let base = source.parsed_lock()?;
         let after = scratch.join("after.lock");
         let completing = complete(nix, source, scratch);
-        let (before, ()) = match &request.lock {
+        let before = match &request.lock {
             LockSource::Staged if request.selects_inputs() => {
                 // Which inputs there are is known only from a lock that fits the flake.
                 let before = completing.await?;
                 let names = chosen_inputs(request, before.as_deref())?;
                 nix.update_lock(&source.reference, &names, &after).await?;
-                (before, ())
+                before
             }
             LockSource::Staged => {
                 let updating = async { Ok(nix.update_lock(&source.reference, &[], &after).await?) };
-                tokio::try_join!(completing, updating)?
+                let (before, ()) = tokio::try_join!(completing, updating)?;
+                before
             }
             LockSource::Tree => {
                 copy(&source.lock_path(), &after)?;
-                (completing.await?, ())
+                completing.await?
             }
             LockSource::Given(file) => {
                 copy(file, &after)?;
-                (completing.await?, ())
+                completing.await?
             }
         };
         let mut after_bytes = read(&after)?;

@@ -19,7 +19,7 @@ use crate::flake::{AttrPath, Excluded, HostFilter, Selection};
 use crate::nix::{Discovered, Nix};
 use crate::report::{
     ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Redactor, Report, SCHEMA, Scope,
-    ScopePatterns, Side, Status, StepTiming, Timing, Tool,
+    Side, Status, StepTiming, Timing, Tool,
 };
 
 pub use commands::{Surroundings, run};
@@ -240,7 +240,8 @@ async fn connect(request: &Request, context: &Context, source: &Source) -> Resul
 }
 
 fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {
-    Scope::new(ScopePatterns {
+    Scope {
+        id: String::new(),
         dir: source.dir.clone(),
         kinds: request.kinds.clone(),
         attrs: attrs.iter().map(ToString::to_string).collect(),
@@ -251,7 +252,8 @@ fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {
         ),
         inputs: request.inputs.clone(),
         exclude_inputs: request.exclude_inputs.clone(),
-    })
+    }
+    .identified()
 }
 
 /// Returns what hides secrets, and what differs between two runs over the same input: where they were, and on which

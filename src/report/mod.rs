@@ -11,7 +11,7 @@ pub use json::to_json;
 pub use markdown::to_markdown;
 pub use model::{
     ExcludedHost, Failure, FlakeInfo, Fleet, HostReport, InputChange, InputRevision, LockInfo,
-    LockOrigin, NixInfo, Outcome, Report, SCHEMA, Scope, ScopePatterns, Side, SideName, Stage,
-    Status, StepTiming, Timing, Tool,
+    LockOrigin, NixInfo, Outcome, Report, SCHEMA, Scope, Side, SideName, Stage, Status, StepTiming,
+    Timing, Tool,
 };
 pub use text::{to_plain_text, to_text};

@@ -73,7 +73,7 @@ pub struct FlakeInfo {
 }
 
 /// What was asked for: two reports of one scope speak about the same thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     /// The first 16 hex digits of the SHA-256 of the other fields' canonical JSON.
     pub id: String,
@@ -93,55 +93,30 @@ pub struct Scope {
     pub exclude_inputs: Vec<String>,
 }
 
-/// The parts of a [`Scope`], in any order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ScopePatterns {
-    /// See [`Scope::dir`].
-    pub dir: String,
-    /// See [`Scope::kinds`].
-    pub kinds: Vec<Kind>,
-    /// See [`Scope::attrs`].
-    pub attrs: Vec<String>,
-    /// See [`Scope::hosts`].
-    pub hosts: Vec<String>,
-    /// See [`Scope::exclude_hosts`].
-    pub exclude_hosts: Vec<String>,
-    /// See [`Scope::inputs`].
-    pub inputs: Vec<String>,
-    /// See [`Scope::exclude_inputs`].
-    pub exclude_inputs: Vec<String>,
-}
-
 impl Scope {
-    /// Returns the scope of these patterns, sorted, each once, with its identity.
-    pub fn new(mut patterns: ScopePatterns) -> Self {
-        fn tidy<T: Ord>(list: &mut Vec<T>) {
+    /// Returns this scope with its lists sorted, each entry once, and its identity set from them.
+    #[must_use]
+    pub fn identified(mut self) -> Self {
+        self.kinds.sort_by_key(|kind| kind.as_str());
+        self.kinds.dedup();
+        for list in [
+            &mut self.attrs,
+            &mut self.hosts,
+            &mut self.exclude_hosts,
+            &mut self.inputs,
+            &mut self.exclude_inputs,
+        ] {
             list.sort();
             list.dedup();
         }
-        patterns.kinds.sort_by_key(|kind| kind.as_str());
-        patterns.kinds.dedup();
-        for list in [
-            &mut patterns.attrs,
-            &mut patterns.hosts,
-            &mut patterns.exclude_hosts,
-            &mut patterns.inputs,
-            &mut patterns.exclude_inputs,
-        ] {
-            tidy(list);
+        // Through `Value`, whose objects have sorted keys: equal scopes give equal bytes.
+        let mut fields = serde_json::to_value(&self).unwrap_or(Value::Null);
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove("id");
         }
-        let mut id = sha256_hex(canonical(&patterns).as_bytes());
-        id.truncate(16);
-        Self {
-            id,
-            dir: patterns.dir,
-            kinds: patterns.kinds,
-            attrs: patterns.attrs,
-            hosts: patterns.hosts,
-            exclude_hosts: patterns.exclude_hosts,
-            inputs: patterns.inputs,
-            exclude_inputs: patterns.exclude_inputs,
-        }
+        self.id = sha256_hex(fields.to_string().as_bytes());
+        self.id.truncate(16);
+        self
     }
 }
 
@@ -507,14 +482,6 @@ impl Report {
     }
 }
 
-/// Returns JSON with sorted keys and no space between, so that equal values give equal bytes.
-fn canonical(value: &impl Serialize) -> String {
-    // Through `Value`, whose objects are sorted; the types here have no key that is no string.
-    serde_json::to_value(value)
-        .unwrap_or(Value::Null)
-        .to_string()
-}
-
 fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -552,12 +519,13 @@ mod tests {
     #[test]
     fn a_scope_is_known_by_what_was_asked_not_by_how() {
         let scope = |hosts: &[&str]| {
-            Scope::new(ScopePatterns {
+            Scope {
                 dir: ".".to_owned(),
                 kinds: vec![Kind::Home, Kind::Nixos],
                 hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
-                ..ScopePatterns::default()
-            })
+                ..Scope::default()
+            }
+            .identified()
         };
         assert_eq!(scope(&["b", "a", "b"]), scope(&["a", "b"]));
         assert_ne!(scope(&["a"]).id, scope(&["b"]).id);
