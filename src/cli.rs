@@ -20,6 +20,8 @@ pub enum Command {
     Run,
     /// The flow up to the report; nothing is published.
     Report,
+    /// Publishing what reports made elsewhere say.
+    Publish,
     /// The hosts that would be built.
     Hosts,
     /// Only the new lock, staged into a file.
@@ -30,9 +32,10 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order the help lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Run,
         Self::Report,
+        Self::Publish,
         Self::Hosts,
         Self::Lock,
         Self::Config,
@@ -43,6 +46,7 @@ impl Command {
         match self {
             Self::Run => "run",
             Self::Report => "report",
+            Self::Publish => "publish",
             Self::Hosts => "hosts",
             Self::Lock => "lock",
             Self::Config => "config",
@@ -55,6 +59,9 @@ impl Command {
                 "Update the lock, report what changes on every host, publish a pull request"
             }
             Self::Report => "Report what an update changes on every host; publish nothing",
+            Self::Publish => {
+                "Merge reports made elsewhere, check them, and publish them as one pull request"
+            }
             Self::Hosts => "List the hosts that would be built",
             Self::Lock => "Stage the new lock into a file; exit 2 if it does not change",
             Self::Config => "Show the merged configuration and where each value comes from",
@@ -291,7 +298,13 @@ const UPDATE: &[Command] = &[
     Command::Lock,
     Command::Config,
 ];
-const PUBLISH: &[Command] = &[Command::Run, Command::Config];
+const RESULT: &[Command] = &[
+    Command::Run,
+    Command::Report,
+    Command::Publish,
+    Command::Config,
+];
+const PUBLISH: &[Command] = &[Command::Run, Command::Publish, Command::Config];
 
 const FLAKE: &str = "Flake";
 const HOSTS: &str = "Hosts";
@@ -365,7 +378,7 @@ pub const FLAGS: &[Flag] = &[
     flag("exclude-input", Shape::List, "NAME", INPUTS, UPDATE, "Update all inputs but these"),
     choice("on-unreachable", OnUnreachable::WORDS, INPUTS, UPDATE, "Fail on an input that cannot be reached, or keep its lock (keep: not yet)"),
     switch("skip-update", INPUTS, FLOW, "Compare the commit's flake.lock with the working tree's"),
-    flag("lock", Shape::Path, "FILE", INPUTS, FLOW, "Compare with this lock instead of updating"),
+    flag("lock", Shape::Path, "FILE", INPUTS, RESULT, "Compare with this lock instead of updating; for publish: the lock that was reported on"),
     switch("write-lock", INPUTS, FLOW, "Write the new lock into the working tree"),
 
     switch("no-build", NIX, FLOW, "Report only what evaluation knows"),
@@ -381,11 +394,11 @@ pub const FLAGS: &[Flag] = &[
     flag("nix-access-token-file", Shape::Path, "FILE", NIX, ALL, "File with access-tokens for Nix's fetchers"),
     choice("store-reader", StoreReader::WORDS, NIX, FLOW, "How closures are read from the store (database: not yet)"),
 
-    choice("format", Format::WORDS, OUTPUT, FLOW, "Format on stdout [default: text on a terminal, else markdown]"),
+    choice("format", Format::WORDS, OUTPUT, RESULT, "Format on stdout [default: text on a terminal, else markdown]"),
     choice("format", ListFormat::WORDS, OUTPUT, &[Command::Hosts], "Format of the list"),
     flag("output", Shape::Path, "FILE", OUTPUT, &[Command::Lock], "Where to write the new lock").short('o'),
-    flag("output-dir", Shape::Path, "DIR", OUTPUT, FLOW, "Write report.md, report.json, report.txt, logs and flake.lock here"),
-    choice("fail-on", FailOn::WORDS, OUTPUT, FLOW, "Which failing hosts give exit code 4"),
+    flag("output-dir", Shape::Path, "DIR", OUTPUT, RESULT, "Write report.md, report.json, report.txt, logs and flake.lock here"),
+    choice("fail-on", FailOn::WORDS, OUTPUT, RESULT, "Which failing hosts give exit code 4"),
     choice("color", Color::WORDS, OUTPUT, ALL, "When to colour output"),
     choice("log-format", LogFormat::WORDS, OUTPUT, ALL, "Format of the log on stderr"),
     flag("verbose", Shape::Repeat, "", OUTPUT, ALL, "Say more on stderr; twice for everything").short('v'),
@@ -427,42 +440,22 @@ pub const FLAGS: &[Flag] = &[
 /// and checked like any other and then refused, because a setting that does nothing must not look as if it did. Take a name out of here
 /// with the change that makes it work.
 pub const NOT_YET: &[&str] = &[
-    "api-url",
     "assignee",
-    "author",
     "auto-merge",
-    "base",
-    "body-template",
-    "branch",
     "cache-required",
     "cache-to",
     "clone",
-    "commit-message",
     "commit-via",
     "create-labels",
     "draft",
-    "forge",
-    "hold-label",
-    "keep-obsolete",
     "label",
     "merge-method",
     "min-free",
     "nix-access-token-file",
     "no-build",
-    "plan",
-    "publish-unchanged",
-    "rebase-when",
-    "remote",
-    "repository",
     "reviewer",
     "run-timeout",
     "security-packages",
-    "server-url",
-    "sign",
-    "signing-key-file",
-    "signoff",
-    "title",
-    "token-file",
 ];
 
 /// What was typed: the command, and its flags as words.
@@ -470,6 +463,8 @@ pub const NOT_YET: &[&str] = &[
 pub struct Parsed {
     /// The command.
     pub command: Command,
+    /// What stands behind the command without a flag: for `publish` the reports.
+    pub operands: Vec<OsString>,
     flags: BTreeMap<&'static str, Vec<OsString>>,
 }
 
@@ -539,7 +534,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> 
     let flags = flags_of(command)
         .filter_map(|flag| Some((flag.name, typed(flag, given)?)))
         .collect();
-    Ok(Parsed { command, flags })
+    let operands = match command {
+        Command::Publish => given
+            .try_get_raw(OPERANDS)
+            .ok()
+            .flatten()
+            .map(|paths| paths.map(ToOwned::to_owned).collect())
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    Ok(Parsed {
+        command,
+        operands,
+        flags,
+    })
 }
 
 /// Returns clap's parser for the whole command line.
@@ -553,6 +561,7 @@ pub fn parser() -> clap::Command {
         .subcommands(Command::ALL.map(|command| {
             clap::Command::new(command.name())
                 .about(command.about())
+                .args((command == Command::Publish).then(operands))
                 .args(flags_of(command).map(arg))
                 .after_help(
                     "The first word of a choice is its default, where nothing else is said. Each flag but --config and --flake \
@@ -566,6 +575,17 @@ fn flags_of(command: Command) -> impl Iterator<Item = &'static Flag> {
     FLAGS
         .iter()
         .filter(move |flag| flag.commands.contains(&command))
+}
+
+/// What clap knows the operands of `publish` by; no flag has this name.
+const OPERANDS: &str = "PATH";
+
+fn operands() -> Arg {
+    Arg::new(OPERANDS)
+        .help("A report.json, or a directory that is searched for them")
+        .value_parser(ValueParser::os_string())
+        .num_args(1..)
+        .required(true)
 }
 
 fn arg(flag: &Flag) -> Arg {
@@ -764,12 +784,13 @@ mod tests {
         Usage: flake-herald <COMMAND>
 
         Commands:
-          run     Update the lock, report what changes on every host, publish a pull request
-          report  Report what an update changes on every host; publish nothing
-          hosts   List the hosts that would be built
-          lock    Stage the new lock into a file; exit 2 if it does not change
-          config  Show the merged configuration and where each value comes from
-          help    Print this message or the help of the given subcommand(s)
+          run      Update the lock, report what changes on every host, publish a pull request
+          report   Report what an update changes on every host; publish nothing
+          publish  Merge reports made elsewhere, check them, and publish them as one pull request
+          hosts    List the hosts that would be built
+          lock     Stage the new lock into a file; exit 2 if it does not change
+          config   Show the merged configuration and where each value comes from
+          help     Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help
@@ -801,7 +822,6 @@ mod tests {
               --attr <PATH>                   Also the derivation at this attribute path, or each in a set
                                               of them
               --plan <FILE>                   Take the scope from this list of hosts, as `hosts` wrote it
-                                              (not yet)
 
         Inputs:
               --input <NAME>                Update only these inputs
@@ -809,7 +829,8 @@ mod tests {
               --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock (keep:
                                             not yet)
               --skip-update[=<BOOL>]        Compare the commit's flake.lock with the working tree's
-              --lock <FILE>                 Compare with this lock instead of updating
+              --lock <FILE>                 Compare with this lock instead of updating; for publish: the
+                                            lock that was reported on
               --write-lock[=<BOOL>]         Write the new lock into the working tree
 
         Evaluation and building:
@@ -863,35 +884,35 @@ mod tests {
               --dry-run[=<BOOL>]
                   Stop after the report: no commit, no push, no pull request
               --forge <auto|forgejo|gitea|github>
-                  Kind of forge (not yet)
+                  Kind of forge
               --server-url <URL>
-                  The forge's address (not yet)
+                  The forge's address
               --api-url <URL>
-                  The address of the forge's API (not yet)
+                  The address of the forge's API
               --repository <OWNER/NAME>
-                  The repository on the forge (not yet)
+                  The repository on the forge
               --token-file <FILE>
-                  File with the forge's token, instead of FLAKE_HERALD_TOKEN (not yet)
+                  File with the forge's token, instead of FLAKE_HERALD_TOKEN
               --base <BRANCH>
-                  Branch that the pull request goes to (not yet)
+                  Branch that the pull request goes to
               --branch <BRANCH>
-                  Branch of the pull request [default: auto/flake-update] (not yet)
+                  Branch of the pull request [default: auto/flake-update]
               --remote <NAME>
-                  Git remote that is pushed to (not yet)
+                  Git remote that is pushed to
               --title <TEMPLATE>
-                  Title of the pull request (not yet)
+                  Title of the pull request
               --body-template <FILE>
-                  Template of the pull request's body (not yet)
+                  Template of the pull request's body
               --commit-message <TEMPLATE>
-                  Message of the commit (not yet)
+                  Message of the commit
               --author <NAME <MAIL>>
-                  Author of the commit (not yet)
+                  Author of the commit
               --signoff[=<BOOL>]
-                  Add a Signed-off-by line to the commit (not yet)
+                  Add a Signed-off-by line to the commit
               --sign <auto|ssh|gpg|off>
-                  How to sign the commit (not yet)
+                  How to sign the commit
               --signing-key-file <FILE>
-                  Key that signs the commit (not yet)
+                  Key that signs the commit
               --commit-via <push|api>
                   Push the commit, or have the forge make it (not yet)
               --label <NAME>
@@ -909,13 +930,13 @@ mod tests {
               --merge-method <merge|squash|rebase|rebase-merge|fast-forward-only>
                   How it is merged [default: the forge's] (not yet)
               --rebase-when <conflicted|behind>
-                  When to put the branch on top of the base again (not yet)
+                  When to put the branch on top of the base again
               --hold-label <NAME>
-                  Label that stops us [default: flake-herald:hold] (not yet)
+                  Label that stops us [default: flake-herald:hold]
               --keep-obsolete[=<BOOL>]
-                  Leave a pull request open that has become needless (not yet)
+                  Leave a pull request open that has become needless
               --publish-unchanged[=<BOOL>]
-                  Publish also when no host changes (not yet)
+                  Publish also when no host changes
               --cache-to <URL>
                   Copy what was built to this cache (not yet)
               --cache-required[=<BOOL>]

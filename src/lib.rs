@@ -17,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod exit;
 pub mod flake;
+pub mod forge;
 pub mod git;
 pub mod nix;
 pub mod pipeline;

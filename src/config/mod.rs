@@ -57,6 +57,8 @@ pub struct Config {
     pub output: OutputConfig,
     /// How the pull request is made.
     pub publish: PublishConfig,
+    /// Where `publish` finds the reports.
+    pub reports: Vec<PathBuf>,
     /// The runner this is a job of.
     pub runner: Option<CiRunner>,
     /// The forge's token from `FLAKE_HERALD_TOKEN`. The runner's own is [`CiRunner::token`].
@@ -287,8 +289,9 @@ impl Config {
             bytes,
             named: config.is_some(),
         });
-        let merged = Self::merge(parsed, environment, file.as_ref())?;
+        let mut merged = Self::merge(parsed, environment, file.as_ref())?;
         check_dir(&merged.flake.dir)?;
+        merged.read_token_file()?;
         Ok(merged)
     }
 
@@ -341,6 +344,7 @@ impl Config {
             build: build(&mut resolver),
             output: output(&mut resolver),
             publish: publish(&mut resolver, runner.as_ref()),
+            reports: parsed.operands.iter().map(PathBuf::from).collect(),
             token: ci::secret(environment, keys::TOKEN).map(|value| Sourced {
                 value,
                 origin: Origin::Environment(keys::TOKEN.to_owned()),
@@ -365,6 +369,58 @@ impl Config {
         }
     }
 
+    /// Whether the command writes to a forge.
+    pub fn publishes(&self) -> bool {
+        match self.command {
+            Command::Publish => true,
+            Command::Run => !self.output.dry_run.value,
+            Command::Report | Command::Hosts | Command::Lock | Command::Config => false,
+        }
+    }
+
+    /// Reads the token's file, where the command needs a token and no variable from a higher layer holds one.
+    fn read_token_file(&mut self) -> Result<(), Problem> {
+        let Some(file) = self.publish.token_file.clone().filter(|_| self.publishes()) else {
+            return Ok(());
+        };
+        if let Some(token) = &self.token {
+            if token.origin.overrules(&file.origin) {
+                return Ok(());
+            }
+            if !file.origin.overrules(&token.origin) {
+                return Err(Problem::Contradiction {
+                    first: "token-file",
+                    first_origin: file.origin,
+                    second: "token",
+                    second_origin: token.origin.clone(),
+                    why: "both give a token; leave one out".to_owned(),
+                });
+            }
+        }
+        let refused = |reason: String| Problem::Value {
+            key: "token-file",
+            origin: file.origin.clone(),
+            reason,
+        };
+        let bytes = std::fs::read(&file.value)
+            .map_err(|error| refused(format!("{:?} cannot be read: {error}", file.value)))?;
+        let text = str::from_utf8(&bytes).unwrap_or("\u{0}").trim();
+        // Its contents are not repeated: they may be a secret all the same.
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(refused(format!(
+                "{:?} holds no token: a token is one line without spaces",
+                file.value
+            )));
+        }
+        let secret = SecretString::from(text);
+        self.secrets.push(secret.clone());
+        self.token = Some(Sourced {
+            value: secret,
+            origin: file.origin,
+        });
+        Ok(())
+    }
+
     /// Returns every secret that the environment is known to hold, to be kept out of children's
     /// environments and of texts. A variable that is not UTF-8 is not among them.
     pub fn secrets(&self) -> &[SecretString] {
@@ -381,6 +437,12 @@ impl Config {
             resolver.problem(Problem::Missing {
                 command: self.command.name(),
                 key: "output",
+            });
+        }
+        if self.command == Command::Publish && self.update.lock.is_none() {
+            resolver.problem(Problem::Missing {
+                command: self.command.name(),
+                key: "lock",
             });
         }
         if let (Command::Hosts, Some(format)) = (self.command, &self.output.format)

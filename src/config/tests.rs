@@ -513,20 +513,15 @@ mod refusals {
     #[test]
     fn what_does_nothing_yet_is_still_checked() {
         insta::assert_snapshot!(
-            args(&["run", "--repository", "fleet", "--author", "me", "--server-url", "forge.example"]).error(), @r#"
-            the configuration has 6 problems:
-            - `author` from the flag --author: this version of flake-herald cannot do that yet
-            - `repository` from the flag --repository: this version of flake-herald cannot do that yet
-            - `server-url` from the flag --server-url: this version of flake-herald cannot do that yet
-            - `server-url` from the flag --server-url: "forge.example" is not an address such as https://forge.example
-            - `repository` from the flag --repository: "fleet" is not OWNER/NAME
-            - `author` from the flag --author: "me" is not NAME <MAIL>
-            "#);
-        insta::assert_snapshot!(args(&["run", "--api-url", "https://me:s3cret@forge.example"]).error(), @"
-        the configuration has 2 problems:
-        - `api-url` from the flag --api-url: this version of flake-herald cannot do that yet
-        - `api-url` from the flag --api-url: the address has a user name or password in it
-        ");
+            args(&["run", "--repository", "fleet", "--author", "me", "--server-url", "forge.example", "--draft", "often"]).error(), @r#"
+        the configuration has 5 problems:
+        - `draft` from the flag --draft: this version of flake-herald cannot do that yet
+        - `server-url` from the flag --server-url: "forge.example" is not an address such as https://forge.example
+        - `repository` from the flag --repository: "fleet" is not OWNER/NAME
+        - `author` from the flag --author: "me" is not NAME <MAIL>
+        - `draft` from the flag --draft: "often" is not one of never, on-failure, always
+        "#);
+        insta::assert_snapshot!(args(&["run", "--api-url", "https://me:s3cret@forge.example"]).error(), @"`api-url` from the flag --api-url: the address has a user name or password in it");
     }
 
     #[test]
@@ -577,7 +572,7 @@ mod refusals {
         let error = Given {
             args: &["report", "--eval-jobs", "x"],
             env: &[("FLAKE_HERALD_COLOR", "blue")],
-            file: Some("hots = 1\nquiet = 1\nbase = 'main'"),
+            file: Some("hots = 1\nquiet = 1\nassignee = 'alice'"),
             ..Given::default()
         }
         .error();
@@ -585,7 +580,7 @@ mod refusals {
         the configuration has 5 problems:
         - `hots` from fleet/flake-herald.toml line 1: there is no such key; did you mean `host`?
         - `quiet` from fleet/flake-herald.toml line 2: must be true or false, not an integer
-        - `base` from fleet/flake-herald.toml line 3: this version of flake-herald cannot do that yet
+        - `assignee` from fleet/flake-herald.toml line 3: this version of flake-herald cannot do that yet
         - `eval-jobs` from the flag --eval-jobs: "x" is not a whole number of at least 1
         - `color` from the environment variable FLAKE_HERALD_COLOR: "blue" is not one of auto, always, never
         "#);
@@ -775,7 +770,10 @@ mod agreement {
         let parser = cli::parser();
         let mut flags = BTreeSet::new();
         for command in parser.get_subcommands() {
-            for arg in command.get_arguments().filter(|arg| arg.get_id() != "help") {
+            let flags_of = command
+                .get_arguments()
+                .filter(|arg| arg.get_id() != "help" && !arg.is_positional());
+            for arg in flags_of {
                 assert_eq!(arg.get_long(), Some(arg.get_id().as_str()));
                 flags.insert(arg.get_id().as_str());
             }
@@ -877,6 +875,7 @@ mod show {
         kind = ["nixos"]                      # default
         attr = []                             # default
         systems = false                       # default
+        # plan                                # not set
         input = []                            # default
         exclude-input = []                    # default
         on-unreachable = "fail"               # default
@@ -901,6 +900,25 @@ mod show {
         verbose = 1                           # flag --verbose
         quiet = false                         # default
         dry-run = false                       # default
+        forge = "auto"                        # default
+        # server-url                          # not set
+        # api-url                             # not set
+        # repository                          # not set
+        # token-file                          # not set
+        # base                                # not set
+        # branch                              # not set
+        # remote                              # not set
+        title = "chore: update flake inputs"  # default
+        # body-template                       # not set
+        commit-message = "chore: update flake inputs"  # default
+        # author                              # not set
+        signoff = false                       # default
+        sign = "auto"                         # default
+        # signing-key-file                    # not set
+        rebase-when = "conflicted"            # default
+        hold-label = "flake-herald:hold"      # default
+        keep-obsolete = false                 # default
+        publish-unchanged = false             # default
         "#);
     }
 

@@ -109,6 +109,11 @@ impl HostFilter {
         default.into_iter().chain(exclude.iter().cloned()).collect()
     }
 
+    /// Returns whether a pattern to include matches the host; excludes are not looked at.
+    pub fn names(&self, id: &HostId) -> bool {
+        self.include.iter().any(|pattern| pattern.matches(id))
+    }
+
     /// Returns the hosts that are wanted, and those that a pattern left out.
     ///
     /// A host at a path of the user's is never filtered. A pattern to include that has no wildcard in it

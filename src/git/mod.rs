@@ -1,9 +1,37 @@
-//! The repository the flake is in. Here it is only read; nothing of it is ever changed for a report.
+//! The repository the flake is in, and the commits that are made of it.
+//!
+//! A [`Checkout`] is the user's repository and is only read. A [`Workshop`] is a store of objects of our own above it: what is
+//! fetched and what is committed goes there. Commits are made with libgit2, signed by the programs that git's configuration names.
 
+mod commit;
+mod identity;
+mod names;
+mod refusal;
+mod remote;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod workshop;
+
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository, StatusOptions};
+use git2::{ErrorClass, ErrorCode, Repository, StatusOptions};
 use thiserror::Error;
+
+use crate::command::Cmd;
+use crate::command::{CommandError, Stop};
+
+pub use commit::NewCommit;
+pub use identity::Identity;
+pub use names::{BranchName, CommitId, NameError, RepoSlug};
+pub use refusal::{Refusal, Why};
+pub use remote::{RemoteUrl, RemoteUrlError, Scheme};
+pub use sign::{SignHow, Signing};
+pub use transport::{Credential, Remote, Seen, Transport, TransportError, Want};
+pub use workshop::{CommitFacts, Contained, OwnCommits, Workshop};
 
 /// A git checkout, seen from the flake's directory in it.
 pub struct Checkout {
@@ -21,7 +49,7 @@ impl std::fmt::Debug for Checkout {
     }
 }
 
-/// Why a repository cannot be used.
+/// Why a repository cannot be used, or a commit not be made.
 #[derive(Debug, Error)]
 pub enum GitError {
     /// Git refuses the checkout of another user.
@@ -33,6 +61,68 @@ pub enum GitError {
     /// A path is not UTF-8, which Nix cannot be told.
     #[error("{} is not UTF-8", .0.display())]
     Path(PathBuf),
+    /// The repository's objects have names that libgit2 does not read.
+    #[error("{} names its objects by SHA-256, which is not supported", .0.display())]
+    Sha256(PathBuf),
+    /// The repository is laid out in a way that libgit2 does not read.
+    #[error("{} uses the git extension {name}, which is not supported", .path.display())]
+    Extension {
+        /// The directory it was looked for from.
+        path: PathBuf,
+        /// The extension's name, lowercase, as under `extensions.`.
+        name: String,
+    },
+    /// A name that git holds is none that we take.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A commit is not there.
+    #[error("commit {id} cannot be read: {}", .source.message())]
+    NoCommit {
+        /// Its name.
+        id: String,
+        /// What libgit2 says.
+        source: git2::Error,
+    },
+    /// The file to change is a link.
+    #[error("{} is a symbolic link in the commit to build on", .0.display())]
+    Link(PathBuf),
+    /// The file to change is a directory, or a submodule.
+    #[error("{} is no file in the commit to build on", .0.display())]
+    NoFile(PathBuf),
+    /// A name or an address that a commit cannot hold.
+    #[error("`{}` cannot be a commit's author: {why}", .text.escape_debug())]
+    Identity {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody is known whose commit it would be.
+    #[error("git does not know who the commit is by: {0}")]
+    NoIdentity(String),
+    /// A message that a commit cannot hold.
+    #[error("the commit message cannot be used: {0}")]
+    Message(&'static str),
+    /// A signature is wanted and no key is named.
+    #[error("the commit cannot be signed: no SSH key is named")]
+    NoKey,
+    /// The program that signs did not run, or not to its end.
+    #[error("the commit cannot be signed: {0}")]
+    NoSigner(CommandError),
+    /// A signature is wanted and cannot be made.
+    #[error("the commit cannot be signed: {0}")]
+    Sign(String),
+    /// The git program failed.
+    #[error("{}", in_words(.0))]
+    Command(#[from] CommandError),
+    /// A file of git's or of ours cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Anything else, in libgit2's words.
     #[error("git cannot {what}: {}", .source.message())]
     Git {
@@ -52,9 +142,77 @@ impl GitError {
                 path.display()
             )),
             Self::Bare(_) => Some("run in a clone of it".to_owned()),
-            Self::Path(_) | Self::Git { .. } => None,
+            Self::Sha256(_) => Some(
+                "only repositories that name their objects by SHA-1 can be worked with".to_owned(),
+            ),
+            Self::Extension { name, .. } => Some(match name.as_str() {
+                "refstorage" => "`git refs migrate --ref-format=files` brings the usual layout back".to_owned(),
+                "partialclone" => "clone it without `--filter`".to_owned(),
+                _ => "run in a clone without it".to_owned(),
+            }),
+            Self::Link(_) => Some("publish from the directory that the file itself is in".to_owned()),
+            Self::NoIdentity(_) => Some(
+                "`git config user.name NAME` and `git config user.email ADDRESS`, or --author 'NAME <ADDRESS>'"
+                    .to_owned(),
+            ),
+            Self::NoKey => Some("set git's user.signingKey, or give --signing-key-file".to_owned()),
+            Self::NoSigner(error) if error.is_program_missing() => Some(
+                "install the program (OpenSSH or GnuPG), or do without a signature: --sign off".to_owned(),
+            ),
+            Self::Sign(_) => Some(
+                "git's commit.gpgSign, gpg.format and user.signingKey say how commits are signed; --sign off does without"
+                    .to_owned(),
+            ),
+            Self::Command(error) if error.is_program_missing() => {
+                Some("git must be installed and on PATH".to_owned())
+            }
+            Self::NoCommit { .. } => {
+                Some("in a shallow clone, fetch more of the history: `fetch-depth: 0` for actions/checkout".to_owned())
+            }
+            Self::Path(_)
+            | Self::Name(_)
+            | Self::NoFile(_)
+            | Self::Identity { .. }
+            | Self::Message(_)
+            | Self::NoSigner(_)
+            | Self::Command(_)
+            | Self::File { .. }
+            | Self::Git { .. } => None,
         }
     }
+
+    /// Returns the signal that ended it, where one did.
+    pub fn stopped(&self) -> Option<Stop> {
+        match self {
+            Self::NoSigner(error) | Self::Command(error) => error.stopped(),
+            _ => None,
+        }
+    }
+}
+
+/// Returns a failed call of git with the line that says why.
+fn in_words(error: &CommandError) -> String {
+    let stderr = error
+        .stderr()
+        .map(|stderr| stderr.text())
+        .unwrap_or_default();
+    match stderr.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => format!("{error}: {}", line.trim()),
+        None => error.to_string(),
+    }
+}
+
+/// Says which file it was that the system refused.
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> GitError {
+    let path = path.to_owned();
+    move |source| GitError::File { path, source }
+}
+
+/// Returns a call of git for one repository, which it does not look for: so it has no say in whose it is either.
+fn git_at(git_dir: &Path) -> Cmd {
+    let mut option = OsString::from("--git-dir=");
+    option.push(git_dir);
+    Cmd::new("git").arg(option)
 }
 
 /// Says what was tried when libgit2 refuses.
@@ -65,17 +223,21 @@ fn tried(what: &'static str) -> impl Fn(git2::Error) -> GitError {
 impl Checkout {
     /// Returns the checkout that `dir`, an absolute path without links in it, is in; none where there is no git.
     ///
+    /// Another user's checkout is refused, as git does, unless it lies in `trusted`: in a container job the runner's workspace
+    /// often belongs to the user outside.
+    ///
     /// # Errors
     ///
     /// The repository is bare, belongs to another user, or cannot be read.
-    pub fn find(dir: &Path) -> Result<Option<Self>, GitError> {
+    pub fn find(dir: &Path, trusted: Option<&Path>) -> Result<Option<Self>, GitError> {
         let repository = match Repository::discover(dir) {
             Ok(repository) => repository,
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) if error.code() == ErrorCode::Owner => {
-                return Err(GitError::Owner(dir.to_owned()));
-            }
-            Err(error) => return Err(tried("open the repository")(error)),
+            Err(error) if error.code() == ErrorCode::Owner => match trusted {
+                Some(trusted) => open_trusted(dir, trusted)?,
+                None => return Err(GitError::Owner(dir.to_owned())),
+            },
+            Err(error) => return Err(not_opened(dir, error)),
         };
         let Some(workdir) = repository.workdir() else {
             return Err(GitError::Bare(repository.path().to_owned()));
@@ -95,6 +257,85 @@ impl Checkout {
             toplevel,
             dir,
         }))
+    }
+
+    /// Returns git's directory of this checkout; for a worktree that is not the one its objects are in.
+    pub fn git_dir(&self) -> &Path {
+        self.repository.path()
+    }
+
+    /// Returns git's directory that all worktrees share.
+    fn common_dir(&self) -> &Path {
+        self.repository.commondir()
+    }
+
+    /// Returns the directory of its objects.
+    pub fn object_dir(&self) -> PathBuf {
+        self.common_dir().join("objects")
+    }
+
+    /// Returns whether history is cut off, as in a clone with `--depth`.
+    pub fn is_shallow(&self) -> bool {
+        // Not libgit2's answer, which looks for a worktree's own.
+        self.common_dir()
+            .join("shallow")
+            .metadata()
+            .is_ok_and(|file| file.len() > 0)
+    }
+
+    /// Returns the names of the remotes, sorted.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be read, or a name is not UTF-8.
+    pub fn remotes(&self) -> Result<Vec<String>, GitError> {
+        const WHAT: &str = "list the remotes";
+        let remotes = self.repository.remotes().map_err(tried(WHAT))?;
+        let mut names = Vec::new();
+        for name in &remotes {
+            names.extend(name.map_err(tried(WHAT))?.map(str::to_owned));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns where a remote is pushed to, with git's `pushInsteadOf` and `insteadOf` applied; none where there is no such remote.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be read, or the URL is not UTF-8.
+    pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
+        const WHAT: &str = "read a remote's URL";
+        let remote = match self.repository.find_remote(name) {
+            Ok(remote) => remote,
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(tried(WHAT)(error)),
+        };
+        let url = match remote.pushurl().map_err(tried(WHAT))? {
+            Some(url) => url,
+            None => remote.url().map_err(tried(WHAT))?,
+        };
+        Ok(Some(url.to_owned()).filter(|url| !url.is_empty()))
+    }
+
+    /// Returns the branch checked out; none where a commit is, or something that is no branch.
+    ///
+    /// # Errors
+    ///
+    /// The repository cannot be read, or the branch has a name that we do not take.
+    pub fn branch(&self) -> Result<Option<BranchName>, GitError> {
+        const WHAT: &str = "find the branch checked out";
+        let head = self
+            .repository
+            .find_reference("HEAD")
+            .map_err(tried(WHAT))?;
+        let target = head.symbolic_target().map_err(tried(WHAT))?;
+        Ok(target
+            .and_then(|target| target.strip_prefix("refs/heads/"))
+            .map(str::parse)
+            .transpose()?)
     }
 
     /// Returns the top of the working tree.
@@ -213,4 +454,50 @@ impl Checkout {
             .map_err(tried("list the submodules"))?;
         Ok(submodules.iter().any(|submodule| submodule.open().is_ok()))
     }
+}
+
+/// Opens another user's repository, which libgit2 refuses to, if it lies in `trusted` with all that belongs to it.
+///
+/// libgit2 does not ask for the owner where it is told that a path is a bare repository; that this one has a working tree is
+/// told to it afterwards, in memory only.
+fn open_trusted(dir: &Path, trusted: &Path) -> Result<Repository, GitError> {
+    const WHAT: &str = "open the repository";
+    let refused = || GitError::Owner(dir.to_owned());
+    let trusted = trusted.canonicalize().map_err(file_error(trusted))?;
+    let is_trusted = |path: &Path| {
+        path.canonicalize()
+            .is_ok_and(|path| path.starts_with(&trusted))
+    };
+    let git_dir = Repository::discover_path(dir, None::<&Path>).map_err(tried(WHAT))?;
+    let toplevel = dir
+        .ancestors()
+        .find(|path| path.join(".git").exists())
+        .ok_or_else(refused)?;
+    let repository = Repository::open_bare(&git_dir).map_err(|error| not_opened(dir, error))?;
+    let parts = [toplevel, &git_dir, repository.commondir()];
+    if !parts.into_iter().all(is_trusted) {
+        return Err(refused());
+    }
+    repository
+        .set_workdir(toplevel, false)
+        .map_err(tried(WHAT))?;
+    Ok(repository)
+}
+
+/// Says why libgit2 cannot open a repository.
+fn not_opened(dir: &Path, error: git2::Error) -> GitError {
+    if error.class() == ErrorClass::Repository {
+        let path = dir.to_owned();
+        if error.message() == "unknown object format 'sha256'" {
+            return GitError::Sha256(path);
+        }
+        let extension = error
+            .message()
+            .strip_prefix("unsupported extension name extensions.");
+        if let Some(name) = extension {
+            let name = name.to_owned();
+            return GitError::Extension { path, name };
+        }
+    }
+    tried("open the repository")(error)
 }

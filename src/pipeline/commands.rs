@@ -1,22 +1,29 @@
 //! From a merged configuration to a command's result.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use serde::Serialize;
+use url::Url;
 
 use crate::cli::{self, Command};
 use crate::command::{Cancel, ChildEnvironment, Door, Removed};
-use crate::config::{Config, Environment, RunnerKind};
+use crate::config::value::{HttpUrl, Slug};
+use crate::config::{CiRunner, Config, Environment, Origin, RunnerKind, Sourced};
 use crate::exit::{self, FailOn};
-use crate::flake::{AttrPath, Kind, labels};
+use crate::flake::{HostFilter, Kind, labels};
+use crate::forge::{ForgeKind, Habits};
+use crate::git::{BranchName, Identity, RepoSlug, SignHow, Signing};
 use crate::nix;
 use crate::report::{
-    ExcludedHost, Outcome, Report, Scope, defused, to_json, to_markdown, to_plain_text, to_text,
+    MAX_BYTES, Outcome, Plan, PlanError, PlanHost, Report, Templates, defused, to_json,
+    to_markdown, to_plain_text, to_text,
 };
 
+use super::publish::{PublishError, Publishing, RunnerSays, Wishes};
+use super::source::Source;
 use super::{
     Context, Delivery, Error, Finished, HostList, LockSource, Machine, Request, Submodules,
 };
@@ -60,18 +67,149 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
             print(world, config, &config.show())?;
             Ok(exit::CHANGED)
         }
-        Command::Run if !config.output.dry_run.value => Err(Error::CannotPublish),
         Command::Run | Command::Report => run_report(config, world).await,
+        Command::Publish => run_publish(config, world).await,
         Command::Hosts => run_hosts(config, world).await,
         Command::Lock => run_lock(config, world).await,
     }
 }
 
 async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
+    let mut request = request(config);
+    if let Some(file) = &config.hosts.plan {
+        follow_plan(&mut request, config, &file.value)?;
+    }
+    let context = context(config, world);
+    let mut delivery = delivery(config);
+    delivery.prepare(&request)?;
+    let scratch = super::scratch()?;
+    let looked = async {
+        // What would keep the result from being published is found before hours of building.
+        let publishing = if config.publishes() {
+            let wishes = wishes(config)?;
+            let flake = Source::find(&request)?.path;
+            tracing::info!(target: super::STEP, "Looking at the forge");
+            Some(Publishing::prepare(wishes, &flake, &context, scratch.path()).await?)
+        } else {
+            None
+        };
+        let finished = super::report(&request, &context, delivery.logs().as_deref()).await?;
+        Ok((publishing, finished))
+    };
+    match looked.await {
+        Ok((publishing, finished)) => {
+            finish(config, world, &delivery, publishing.as_ref(), finished).await
+        }
+        Err(error) => {
+            delivery.fail(exit::of_error(&error))?;
+            Err(error)
+        }
+    }
+}
+
+async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let request = request(config);
     let context = context(config, world);
+    let mut delivery = delivery(config);
+    let scratch = super::scratch()?;
+    let looked = async {
+        // Before the directory for the results is cleared, which may be the one that holds the reports.
+        let report = super::publish::gather(&config.reports)?;
+        let lock_path = config
+            .update
+            .lock
+            .as_ref()
+            .map(|lock| lock.value.clone())
+            .unwrap_or_default();
+        let lock = std::fs::read(&lock_path).map_err(|source| Error::file(&lock_path, source))?;
+        delivery.prepare(&request)?;
+        let flake = request
+            .flake
+            .canonicalize()
+            .map_err(|source| Error::file(&request.flake, source))?;
+        tracing::info!(target: super::STEP, "Looking at the forge");
+        let publishing =
+            Publishing::prepare(wishes(config)?, &flake, &context, scratch.path()).await?;
+        publishing.check(&report, &lock)?;
+        let finished = Finished {
+            report,
+            lock,
+            lock_path: flake.join("flake.lock"),
+        };
+        Ok((publishing, finished))
+    };
+    match looked.await {
+        Ok((publishing, finished)) => {
+            finish(config, world, &delivery, Some(&publishing), finished).await
+        }
+        Err(error) => {
+            delivery.fail(exit::of_error(&error))?;
+            Err(error)
+        }
+    }
+}
+
+/// Publishes a report where that is wanted, and hands it to whoever reads it.
+async fn finish(
+    config: &Config,
+    world: &mut Surroundings<'_>,
+    delivery: &Delivery,
+    publishing: Option<&Publishing>,
+    finished: Finished,
+) -> Result<u8, Error> {
+    let Finished {
+        mut report,
+        lock,
+        lock_path,
+    } = finished;
+    let fail_on = match config.output.fail_on.value {
+        cli::FailOn::Broken => FailOn::Broken,
+        cli::FailOn::Any => FailOn::Any,
+        cli::FailOn::Never => FailOn::Never,
+    };
+    let code = exit::of_report(&report, fail_on);
+    let nothing_checked = exit::nothing_checked(&report);
+    let mut failed = None;
+    if let Some(publishing) = publishing.filter(|_| !nothing_checked) {
+        tracing::info!(target: super::STEP, "Publishing");
+        match publishing.publish(&report, &lock).await {
+            Ok(published) => report.pull_request = Some(published.into_info(publishing)),
+            Err(error) => failed = Some(Error::from(error)),
+        }
+    }
+    let code = failed.as_ref().map_or(code, exit::of_error);
+    let text = rendered(config, &report, world);
+    // The step is over: what follows is the result, and no part of a folded group.
+    tracing::info!(target: super::STEP, "");
+    if let Some(pull) = &report.pull_request {
+        for warning in &pull.warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!("{}", pull.sentence());
+    }
+    print(world, config, &text)?;
+    delivery.deliver(&report, &lock, code)?;
+    if config.update.write_lock.value && report.outcome != Outcome::LockUnchanged {
+        super::replace(&lock_path, &lock)?;
+    }
+    // Forgejo's runner throws the summary away; the log is what is left for a reader.
+    if config
+        .runner
+        .as_ref()
+        .is_some_and(|runner| runner.kind == RunnerKind::Forgejo)
+    {
+        tracing::info!("digest of the report: {}", report.digest);
+    }
+    match failed {
+        Some(error) => Err(error),
+        None if nothing_checked => Err(Error::NothingChecked),
+        None => Ok(code),
+    }
+}
+
+fn delivery(config: &Config) -> Delivery {
     let runner = config.runner.as_ref();
-    let mut delivery = Delivery {
+    Delivery {
         directory: config.output.dir.as_ref().map(|dir| dir.value.clone()),
         runner_output: runner
             .and_then(|r| r.output.as_ref())
@@ -79,42 +217,144 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
         runner_summary: runner
             .and_then(|r| r.step_summary.as_ref())
             .map(|path| path.value.clone()),
-    };
-    delivery.prepare(&request)?;
-    let looked = super::report(&request, &context, delivery.logs().as_deref()).await;
-    let Finished {
-        report,
-        lock,
-        lock_path,
-    } = match looked {
-        Ok(finished) => finished,
-        Err(error) => {
-            delivery.fail(exit::of_error(&error))?;
-            return Err(error);
-        }
-    };
-    let fail_on = match config.output.fail_on.value {
-        cli::FailOn::Broken => FailOn::Broken,
-        cli::FailOn::Any => FailOn::Any,
-        cli::FailOn::Never => FailOn::Never,
-    };
-    let code = exit::of_report(&report, fail_on);
-    let text = rendered(config, &report, world);
-    // The step is over: what follows is the result, and no part of a folded group.
-    tracing::info!(target: super::STEP, "");
-    print(world, config, &text)?;
-    delivery.deliver(&report, &lock, code)?;
-    if request.write_lock && report.outcome != Outcome::LockUnchanged {
-        super::replace(&lock_path, &lock)?;
     }
-    // Forgejo's runner throws the summary away; the log is what is left for a reader.
-    if runner.is_some_and(|runner| runner.kind == RunnerKind::Forgejo) {
-        tracing::info!("digest of the report: {}", report.digest);
+}
+
+/// Returns how the configuration wants it published.
+fn wishes(config: &Config) -> Result<Wishes, Error> {
+    if let Some(runner) = config.runner.as_ref().filter(|r| r.is_pull_request()) {
+        let event = runner.event.as_ref().map_or("", |event| &event.value);
+        return Err(PublishError::PullRequestEvent(event.to_owned()).into());
     }
-    if exit::nothing_checked(&report) {
-        return Err(Error::NothingChecked);
+    let publish = &config.publish;
+    let named = |url: &Option<Sourced<HttpUrl>>| {
+        url.as_ref()
+            .filter(|url| !matches!(url.origin, Origin::Runner(_)))
+            .map(|url| address(&url.value))
+            .transpose()
+    };
+    let body = match &publish.body_template {
+        None => None,
+        Some(file) => Some(
+            std::fs::read_to_string(&file.value)
+                .map_err(|source| Error::file(&file.value, source))?,
+        ),
+    };
+    let branch = |name: &Option<Sourced<String>>| -> Result<Option<BranchName>, PublishError> {
+        Ok(name
+            .as_ref()
+            .filter(|name| !matches!(name.origin, Origin::Runner(_)))
+            .map(|name| name.value.parse())
+            .transpose()?)
+    };
+    Ok(Wishes {
+        forge: match publish.forge.value {
+            cli::Forge::Auto => None,
+            cli::Forge::Forgejo => Some(ForgeKind::Forgejo),
+            cli::Forge::Gitea => Some(ForgeKind::Gitea),
+            cli::Forge::Github => Some(ForgeKind::Github),
+        },
+        server_url: named(&publish.server_url)?,
+        api_url: named(&publish.api_url)?,
+        repository: publish
+            .repository
+            .as_ref()
+            .filter(|slug| !matches!(slug.origin, Origin::Runner(_)))
+            .map(|slug| repository(&slug.value))
+            .transpose()?,
+        token: config.token.as_ref().map(|token| token.value.clone()),
+        runner: config.runner.as_ref().map(runner_says).transpose()?,
+        workspace: workspace(config),
+        base: branch(&publish.base)?,
+        branch: branch(&publish.branch)?,
+        remote: publish.remote.as_ref().map(|remote| remote.value.clone()),
+        templates: Templates::new(
+            publish.title.value.clone(),
+            publish.commit_message.value.clone(),
+            body,
+        ),
+        author: publish.author.as_ref().map(|author| Identity {
+            name: author.name.clone(),
+            email: author.mail.clone(),
+        }),
+        bot: config.runner.as_ref().map(|runner| bot(runner.kind)),
+        signoff: publish.signoff.value,
+        signing: Signing {
+            how: match publish.sign.value {
+                cli::Sign::Auto => SignHow::Auto,
+                cli::Sign::Ssh => SignHow::Ssh,
+                cli::Sign::Gpg => SignHow::Gpg,
+                cli::Sign::Off => SignHow::Off,
+            },
+            key_file: publish
+                .signing_key_file
+                .as_ref()
+                .map(|file| file.value.clone()),
+        },
+        habits: Habits {
+            hold_label: publish.hold_label.value.clone(),
+            rebase_when_behind: publish.rebase_when.value == cli::RebaseWhen::Behind,
+            keep_obsolete: publish.keep_obsolete.value,
+        },
+        publish_unchanged: publish.publish_unchanged.value,
+    })
+}
+
+fn workspace(config: &Config) -> Option<PathBuf> {
+    let workspace = config.runner.as_ref()?.workspace.as_ref()?;
+    Some(workspace.value.clone())
+}
+
+fn runner_says(runner: &CiRunner) -> Result<RunnerSays, Error> {
+    let url =
+        |url: &Option<Sourced<HttpUrl>>| url.as_ref().map(|url| address(&url.value)).transpose();
+    Ok(RunnerSays {
+        kind: match runner.kind {
+            RunnerKind::Forgejo => ForgeKind::Forgejo,
+            RunnerKind::Gitea => ForgeKind::Gitea,
+            RunnerKind::GitHub => ForgeKind::Github,
+        },
+        // Forgejo's runner before its version 7 sets what Gitea's does.
+        kind_is_unsure: runner.kind == RunnerKind::Gitea,
+        server_url: url(&runner.server_url)?,
+        api_url: url(&runner.api_url)?,
+        repository: runner
+            .repository
+            .as_ref()
+            .map(|slug| repository(&slug.value))
+            .transpose()?,
+        base: runner.base.as_ref().map(|base| base.value.clone()),
+        token: runner.token.as_ref().map(|token| token.value.clone()),
+    })
+}
+
+fn address(url: &HttpUrl) -> Result<Url, Error> {
+    Url::parse(url.as_str()).map_err(|source| Error::Address {
+        address: url.as_str().to_owned(),
+        source,
+    })
+}
+
+fn repository(slug: &Slug) -> Result<RepoSlug, PublishError> {
+    Ok(format!("{}/{}", slug.owner, slug.name).parse()?)
+}
+
+/// Returns who a runner's jobs act as, as each forge shows it.
+fn bot(kind: RunnerKind) -> Identity {
+    let (name, email) = match kind {
+        // models/user/user_system.go of Forgejo and of Gitea.
+        RunnerKind::Forgejo => ("forgejo-actions", "noreply@forgejo.org"),
+        RunnerKind::Gitea => ("gitea-actions", "teabot@gitea.io"),
+        // The number is the bot's user id, by which GitHub knows the address.
+        RunnerKind::GitHub => (
+            "github-actions[bot]",
+            "41898282+github-actions[bot]@users.noreply.github.com",
+        ),
+    };
+    Identity {
+        name: name.to_owned(),
+        email: email.to_owned(),
     }
-    Ok(code)
 }
 
 fn rendered(config: &Config, report: &Report, world: &Surroundings<'_>) -> String {
@@ -136,20 +376,95 @@ fn rendered(config: &Config, report: &Report, world: &Surroundings<'_>) -> Strin
     }
 }
 
-#[derive(Serialize)]
-struct HostsJson<'a> {
-    scope: &'a Scope,
-    excluded: Vec<ExcludedHost>,
-    hosts: Vec<HostJson<'a>>,
+/// Makes `request` ask for what the plan in `file` asks for.
+///
+/// A plan stands above the configuration file and below nothing: a flag or a variable that asks for something else is a
+/// contradiction, for the report would not be one of the plan's.
+fn follow_plan(request: &mut Request, config: &Config, file: &Path) -> Result<(), Error> {
+    let plan = Plan::parse(&read_plan(file)?)?;
+    let scope = &plan.scope;
+    let (hosts, update) = (&config.hosts, &config.update);
+    let kinds = |kinds: &[Kind]| kinds.iter().map(ToString::to_string).collect();
+    let asked: [(&'static str, &Origin, Vec<String>, Vec<String>); 6] = [
+        (
+            "kind",
+            &hosts.kinds.origin,
+            kinds(&request.kinds),
+            kinds(&scope.kinds),
+        ),
+        (
+            "attr",
+            &hosts.attrs.origin,
+            request.attrs.clone(),
+            scope.attrs.clone(),
+        ),
+        (
+            "exclude-host",
+            &hosts.exclude.origin,
+            HostFilter::effective_excludes(&request.exclude_hosts, request.default_excludes),
+            scope.exclude_hosts.clone(),
+        ),
+        (
+            "exclude-host",
+            &hosts.no_default_excludes.origin,
+            HostFilter::effective_excludes(&request.exclude_hosts, request.default_excludes),
+            scope.exclude_hosts.clone(),
+        ),
+        (
+            "input",
+            &update.inputs.origin,
+            request.inputs.clone(),
+            scope.inputs.clone(),
+        ),
+        (
+            "exclude-input",
+            &update.exclude_inputs.origin,
+            request.exclude_inputs.clone(),
+            scope.exclude_inputs.clone(),
+        ),
+    ];
+    for (key, origin, mut asked, plan) in asked {
+        asked.sort();
+        asked.dedup();
+        if is_said_now(origin) && asked != plan {
+            return Err(PlanError::Contradiction {
+                key,
+                origin: origin.phrase(),
+                plan,
+                asked,
+            }
+            .into());
+        }
+    }
+    if !is_said_now(&hosts.include.origin) {
+        // Those of the configuration file are in the plan's scope.
+        request.hosts.clear();
+    }
+    request.follow(plan);
+    Ok(())
 }
 
-#[derive(Serialize)]
-struct HostJson<'a> {
-    id: String,
-    kind: Kind,
-    name: &'a str,
-    attr: &'a AttrPath,
-    system: Option<&'a str>,
+/// Whether a value was said for this command: by a flag or a variable.
+fn is_said_now(origin: &Origin) -> bool {
+    match origin {
+        Origin::Flag(_) | Origin::Environment(_) => true,
+        Origin::Default | Origin::Runner(_) | Origin::File { .. } => false,
+    }
+}
+
+/// Reads a plan, of one that is too large no more than shows that it is.
+fn read_plan(file: &Path) -> Result<Vec<u8>, Error> {
+    let most = u64::try_from(MAX_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(file)?
+            .take(most)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| Error::file(file, source))
 }
 
 async fn run_hosts(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
@@ -187,26 +502,24 @@ fn hosts_text(list: &HostList) -> String {
 }
 
 fn hosts_json(list: &HostList) -> String {
-    let json = HostsJson {
-        scope: &list.scope,
+    let plan = Plan {
+        scope: list.scope.clone(),
         excluded: super::excluded(&list.selection.excluded),
         hosts: list
             .selection
             .hosts
             .iter()
             .zip(&list.systems)
-            .map(|(host, system)| HostJson {
+            .map(|(host, system)| PlanHost {
                 id: host.id.to_string(),
                 kind: host.id.kind,
-                name: &host.id.name,
-                attr: &host.attr,
-                system: system.as_deref(),
+                name: host.id.name.clone(),
+                attr: host.attr.to_string(),
+                system: system.clone(),
             })
             .collect(),
     };
-    let mut text = serde_json::to_string(&json).unwrap_or_default();
-    text.push('\n');
-    text
+    plan.to_json()
 }
 
 async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
@@ -215,9 +528,10 @@ async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, E
     let Some(output) = &config.update.output else {
         return Err(Error::NoOutput);
     };
-    let (differs, bytes) = super::lock(&request, &context).await?;
-    super::replace(output, &bytes)?;
-    Ok(if differs {
+    let lock = super::lock(&request, &context).await?;
+    super::replace(output, &lock.bytes)?;
+    super::origin::write(output, &lock)?;
+    Ok(if lock.differs {
         exit::CHANGED
     } else {
         exit::LOCK_UNCHANGED
@@ -286,6 +600,7 @@ fn request(config: &Config) -> Request {
         (&config.flake, &config.hosts, &config.update, &config.build);
     Request {
         flake: flake.dir.value.clone(),
+        workspace: workspace(config),
         kinds: hosts
             .kinds
             .value
@@ -298,6 +613,7 @@ fn request(config: &Config) -> Request {
             .collect(),
         attrs: hosts.attrs.value.clone(),
         hosts: hosts.include.value.clone(),
+        plan: None,
         exclude_hosts: hosts.exclude.value.clone(),
         default_excludes: !hosts.no_default_excludes.value,
         inputs: update.inputs.value.clone(),

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::report::{HostReport, Report, Status, to_json, to_markdown, to_plain_text};
+use crate::report::{HostReport, Operation, Report, Status, to_json, to_markdown, to_plain_text};
 
 use super::{Error, Request};
 
@@ -142,6 +142,7 @@ pub fn outputs(report: &Report, code: u8, directory: Option<&Path>) -> Vec<(&'st
             .unwrap_or_default()
     };
     let changed = list(&HostReport::counts_as_changed);
+    let pull = report.pull_request.as_ref();
     vec![
         ("outcome", report.outcome.as_str().to_owned()),
         ("exit-code", code.to_string()),
@@ -153,9 +154,22 @@ pub fn outputs(report: &Report, code: u8, directory: Option<&Path>) -> Vec<(&'st
         ("broken-hosts", list(&|host| host.status == Status::Broken)),
         ("report-json", file("report.json")),
         ("report-markdown", file("report.md")),
-        ("pull-request-number", String::new()),
-        ("pull-request-url", String::new()),
-        ("pull-request-operation", "none".to_owned()),
+        (
+            "pull-request-number",
+            pull.and_then(|pull| pull.number)
+                .map(|number| number.to_string())
+                .unwrap_or_default(),
+        ),
+        (
+            "pull-request-url",
+            pull.and_then(|pull| pull.url.clone()).unwrap_or_default(),
+        ),
+        (
+            "pull-request-operation",
+            pull.map_or(Operation::None, |pull| pull.operation)
+                .as_str()
+                .to_owned(),
+        ),
     ]
 }
 

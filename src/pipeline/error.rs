@@ -10,6 +10,9 @@ use crate::flake::lock::LockError;
 use crate::flake::{AttrPathError, FilterError, NoHost};
 use crate::git::GitError;
 use crate::nix::NixError;
+use crate::report::PlanError;
+
+use super::publish::PublishError;
 
 /// Why a run ended without its result.
 #[derive(Debug, Error)]
@@ -28,6 +31,9 @@ pub enum Error {
         /// What is wrong with it.
         source: LockError,
     },
+    /// The plan of a matrix cannot be used.
+    #[error("the plan {0}")]
+    Plan(#[from] PlanError),
     /// A pattern that is none.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -96,9 +102,17 @@ pub enum Error {
     /// Ctrl-C could not be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(io::Error),
-    /// The work of a later version.
-    #[error("this version cannot publish yet")]
-    CannotPublish,
+    /// Publishing.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// An address that is none.
+    #[error("`{address}` is no address: {source}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        source: url::ParseError,
+    },
     /// There is nowhere to write the lock.
     #[error("`lock` needs a file to write to")]
     NoOutput,
@@ -120,6 +134,7 @@ impl Error {
         match self {
             Self::Git(error) => error.hint(),
             Self::Nix(error) => error.hint(),
+            Self::Plan(error) => error.hint(),
             Self::NoFlake(_) | Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
             Self::NoHost(NoHost::InFlake { .. }) => Some(
                 "--kind darwin and --kind home look at other outputs, --attr PATH at any derivation".to_owned(),
@@ -129,7 +144,8 @@ impl Error {
             }
             Self::LockIsEdited => Some("commit them, or drop them with `git checkout flake.lock`".to_owned()),
             Self::OutputIsFlake(_) => Some("name another directory; --write-lock keeps the new lock".to_owned()),
-            Self::CannotPublish => Some("`flake-herald report`, or `run --dry-run`, shows what would change".to_owned()),
+            Self::Publish(error) => error.hint(),
+            Self::Address { .. } => Some("an address is https://forge.example".to_owned()),
             Self::NoOutput => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
             Self::NothingChecked => Some(
@@ -157,6 +173,8 @@ impl Error {
             Self::Nix(error) => error
                 .command()
                 .and_then(crate::command::CommandError::stopped),
+            Self::Publish(error) => error.stopped(),
+            Self::Stopped(stop) => Some(*stop),
             _ => None,
         }
     }

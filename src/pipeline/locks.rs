@@ -7,7 +7,7 @@ use crate::nix::Nix;
 use crate::report::{InputChange, InputRevision, LockInfo, LockOrigin, Redactor};
 
 use super::source::Source;
-use super::{Error, LockSource, Request};
+use super::{Error, LockSource, Request, origin};
 
 /// The lock files compared.
 #[derive(Debug)]
@@ -60,6 +60,11 @@ impl Locks {
             }
         };
         let mut after_bytes = read(&after)?;
+        let origin = match &request.lock {
+            LockSource::Staged => LockOrigin::Staged,
+            LockSource::Tree => LockOrigin::Tree,
+            LockSource::Given(file) => origin::of_given(file, &after_bytes, request, source),
+        };
         let after_data = parse("the new flake.lock", &after_bytes)?;
         let before_data = match &before {
             Some(path) => Some(parse("the completed flake.lock", &read(path)?)?),
@@ -77,11 +82,7 @@ impl Locks {
         let info = LockInfo {
             before_hash: source.base_lock.as_deref().map(LockInfo::hash),
             after_hash: LockInfo::hash(&after_bytes),
-            origin: match request.lock {
-                LockSource::Staged => LockOrigin::Staged,
-                LockSource::Tree => LockOrigin::Tree,
-                LockSource::Given(_) => LockOrigin::Given,
-            },
+            origin,
             completed,
         };
         Ok(Self {
@@ -100,28 +101,37 @@ impl Locks {
         if self.same {
             return Vec::new();
         }
-        crate::flake::lock::changes(self.before_data.as_ref(), &self.after_data)
-            .into_iter()
-            .map(|change| {
-                let locked = [&change.after, &change.before]
-                    .into_iter()
-                    .flatten()
-                    .find_map(|edge| match edge {
-                        Edge::Locked(locked) => Some(locked),
-                        Edge::Follows(_) => None,
-                    });
-                InputChange {
-                    kind: locked.map(|locked| locked.kind().to_owned()),
-                    original: locked.map(|locked| redactor.line(&locked.original_url())),
-                    before: change.before.as_ref().map(|edge| revision(edge, redactor)),
-                    after: change.after.as_ref().map(|edge| revision(edge, redactor)),
-                    compare_url: None,
-                    transitive: change.name.is_transitive(),
-                    name: change.name.to_string(),
-                }
-            })
-            .collect()
+        inputs(self.before_data.as_ref(), &self.after_data, redactor)
     }
+}
+
+/// Returns what changes between two locks, in Nix's order.
+pub(super) fn inputs(
+    before: Option<&LockFile>,
+    after: &LockFile,
+    redactor: &Redactor,
+) -> Vec<InputChange> {
+    crate::flake::lock::changes(before, after)
+        .into_iter()
+        .map(|change| {
+            let locked = [&change.after, &change.before]
+                .into_iter()
+                .flatten()
+                .find_map(|edge| match edge {
+                    Edge::Locked(locked) => Some(locked),
+                    Edge::Follows(_) => None,
+                });
+            InputChange {
+                kind: locked.map(|locked| locked.kind().to_owned()),
+                original: locked.map(|locked| redactor.line(&locked.original_url())),
+                before: change.before.as_ref().map(|edge| revision(edge, redactor)),
+                after: change.after.as_ref().map(|edge| revision(edge, redactor)),
+                compare_url: None,
+                transitive: change.name.is_transitive(),
+                name: change.name.to_string(),
+            }
+        })
+        .collect()
 }
 
 fn revision(edge: &Edge, redactor: &Redactor) -> InputRevision {

@@ -6,6 +6,8 @@ mod error;
 mod hosts;
 mod judge;
 mod locks;
+mod origin;
+mod publish;
 mod request;
 mod source;
 
@@ -18,13 +20,14 @@ use crate::command::Door;
 use crate::flake::{AttrPath, Excluded, HostFilter, Selection};
 use crate::nix::{Discovered, Nix};
 use crate::report::{
-    ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Redactor, Report, SCHEMA, Scope,
-    Side, Status, StepTiming, Timing, Tool,
+    ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Plan, Redactor, Report, SCHEMA,
+    Scope, Side, Status, StepTiming, Timing, Tool,
 };
 
 pub use commands::{Surroundings, run};
 pub use deliver::{Delivery, outputs};
 pub use error::Error;
+pub use publish::{PublishError, RunnerSays, Wishes};
 pub use request::{LockSource, Machine, Request, Submodules};
 
 use locks::Locks;
@@ -84,9 +87,15 @@ pub async fn report(
 ) -> Result<Finished, Error> {
     let scratch = scratch()?;
     let mut steps = Steps::new();
-    let filter = request.filter()?;
     let attrs = request.attr_paths()?;
     let source = Source::find(request)?;
+    let picked = match &request.plan {
+        Some(plan) => {
+            plan.fits(&source.dir)?;
+            Some((plan, plan.pick(&request.hosts)?))
+        }
+        None => None,
+    };
     let redactor = redactor(context, &source, scratch.path());
 
     steps.begin("inputs", request.lock.heading());
@@ -101,7 +110,13 @@ pub async fn report(
         Locks::stage(&nix, &source, request, scratch.path()),
     )?;
     let Discovered { store_dir, hosts } = discovered;
-    let Selection { hosts, excluded } = filter.select(hosts, &request.kinds)?;
+    let (hosts, excluded) = match picked {
+        Some((plan, picked)) => (Plan::select(&picked, hosts)?, plan.excluded.clone()),
+        None => {
+            let Selection { hosts, excluded } = request.filter()?.select(hosts, &request.kinds)?;
+            (hosts, self::excluded(&excluded))
+        }
+    };
 
     let (reports, told) = if locks.same {
         (hosts.iter().map(unchanged).collect(), Vec::new())
@@ -126,13 +141,6 @@ pub async fn report(
     warnings.extend(source.warnings.iter().cloned());
     warnings.extend(nix.warnings());
     warnings.extend(told);
-    let outcome = if locks.same {
-        Outcome::LockUnchanged
-    } else if reports.iter().any(HostReport::counts_as_changed) {
-        Outcome::Changed
-    } else {
-        Outcome::ClosuresUnchanged
-    };
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool {
@@ -147,11 +155,14 @@ pub async fn report(
             dir: source.dir.clone(),
             rev: source.rev.clone(),
         },
-        scope: scope(request, &source, &attrs),
+        scope: match &request.plan {
+            Some(plan) => plan.scope.clone(),
+            None => scope(request, &source, &attrs),
+        },
         inputs: locks.inputs(&redactor),
         lock: locks.info,
-        outcome,
-        excluded: self::excluded(&excluded),
+        outcome: Outcome::of(locks.same, &reports),
+        excluded,
         fleet: Fleet::of(&reports),
         hosts: reports,
         warnings: warnings
@@ -161,6 +172,7 @@ pub async fn report(
         digest: String::new(),
         timing: steps.timing(context.now),
         pull_request: None,
+        plan: request.plan.as_ref().map(Plan::planned),
     };
     report.seal();
     context.still_wanted()?;
@@ -217,12 +229,25 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
     })
 }
 
-/// Stages the new lock and nothing else. Returns whether it differs, and its bytes.
+/// A lock staged on its own.
+#[derive(Debug)]
+pub struct StagedLock {
+    /// It differs from the base's.
+    pub differs: bool,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Where the flake keeps its own.
+    pub lock_path: PathBuf,
+    /// What it was made from, as the file beside it says; none where that is no commit.
+    pub origin: Option<String>,
+}
+
+/// Stages the new lock and nothing else.
 ///
 /// # Errors
 ///
 /// As [`report`].
-pub async fn lock(request: &Request, context: &Context) -> Result<(bool, Vec<u8>), Error> {
+pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Error> {
     let scratch = scratch()?;
     let source = Source::find(request)?;
     let nix = connect(request, context, &source).await?;
@@ -231,7 +256,12 @@ pub async fn lock(request: &Request, context: &Context) -> Result<(bool, Vec<u8>
     for warning in source.warnings.iter().chain(&nix.warnings()) {
         tracing::warn!("{warning}");
     }
-    Ok((!locks.same, locks.after_bytes))
+    Ok(StagedLock {
+        differs: !locks.same,
+        lock_path: source.lock_path(),
+        origin: origin::text(request, &source, &locks.after_bytes),
+        bytes: locks.after_bytes,
+    })
 }
 
 async fn connect(request: &Request, context: &Context, source: &Source) -> Result<Nix, Error> {

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use crate::flake::{AttrPath, AttrPathError, FilterError, HostFilter, Kind};
 use crate::nix;
+use crate::report::Plan;
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The flake's directory.
     pub flake: PathBuf,
+    /// The directory whose owner need not be us: the job's checkout.
+    pub workspace: Option<PathBuf>,
     /// The kinds of hosts to look at.
     pub kinds: Vec<Kind>,
     /// Attribute paths of further derivations.
@@ -20,6 +23,9 @@ pub struct Request {
     pub exclude_hosts: Vec<String>,
     /// Whether the default exclude is in force.
     pub default_excludes: bool,
+    /// The plan whose hosts are looked at; `hosts` then picks out of it, and what else says what to look at is the
+    /// plan's, see [`Request::follow`].
+    pub plan: Option<Plan>,
     /// Inputs to update; all where empty.
     pub inputs: Vec<String>,
     /// Inputs to leave alone.
@@ -84,6 +90,19 @@ pub struct Machine {
 const MEMORY_PER_HOST: u64 = 512 * 1024 * 1024;
 
 impl Request {
+    /// Takes over what a plan asks for. Its `hosts` patterns stay in its scope: here they pick out of its hosts.
+    pub fn follow(&mut self, plan: Plan) {
+        let scope = &plan.scope;
+        self.kinds.clone_from(&scope.kinds);
+        self.attrs.clone_from(&scope.attrs);
+        self.exclude_hosts.clone_from(&scope.exclude_hosts);
+        // It is among the plan's.
+        self.default_excludes = false;
+        self.inputs.clone_from(&scope.inputs);
+        self.exclude_inputs.clone_from(&scope.exclude_inputs);
+        self.plan = Some(plan);
+    }
+
     pub(super) fn filter(&self) -> Result<HostFilter, FilterError> {
         HostFilter::new(&self.hosts, &self.exclude_hosts, self.default_excludes)
     }

@@ -47,7 +47,7 @@ impl Source {
         if !path.join("flake.nix").is_file() {
             return Err(Error::NoFlake(request.flake.clone()));
         }
-        match Checkout::find(&path)? {
+        match Checkout::find(&path, request.workspace.as_deref())? {
             Some(checkout) => Self::in_git(request, path, &checkout),
             None if request.lock == LockSource::Tree => Err(Error::NeedsGit),
             None => Ok(Self {

@@ -3,81 +3,17 @@
 //! Foreign text (names, versions, logs, errors, URLs) stands only in code spans and fences, where it cannot
 //! mention, link, close or break out.
 
+use super::Report;
+use super::budget::{Limits, Parts};
 use super::clean::is_unseen;
-use super::text::{HostNames, body, headline, revision};
-use super::{Outcome, Report, Status};
 
 /// Returns the report as Markdown.
 pub fn to_markdown(report: &Report) -> String {
-    let mut out = format!("## {}\n", headline(report));
-    for warning in &report.warnings {
-        out.push_str("\nWarning: ");
-        out.push_str(&code(warning));
-        out.push('\n');
-    }
-    if !report.inputs.is_empty() {
-        out.push_str("\n### Inputs\n\n| input | before | after |\n| --- | --- | --- |\n");
-        for input in &report.inputs {
-            let row = [
-                cell(&input.name),
-                cell(&revision(input.before.as_ref())),
-                cell(&revision(input.after.as_ref())),
-            ];
-            out.push_str("| ");
-            out.push_str(&row.join(" | "));
-            out.push_str(" |\n");
-        }
-    }
-    if !report.excluded.is_empty() {
-        let excluded: Vec<String> = report
-            .excluded
-            .iter()
-            .map(|host| {
-                format!(
-                    "{} by {}",
-                    code(&format!("{}:{}", host.kind, host.name)),
-                    code(&host.pattern)
-                )
-            })
-            .collect();
-        out.push_str("\nLeft out: ");
-        out.push_str(&excluded.join(", "));
-        out.push('\n');
-    }
-    if report.outcome == Outcome::LockUnchanged {
-        return out;
-    }
-    let names = HostNames::of(report);
-    for status in Status::ALL {
-        if status == Status::Unchanged {
-            continue;
-        }
-        for host in report.with_status(status) {
-            let mut text = String::new();
-            body(&mut text, host);
-            let text = anstream::adapter::strip_str(&text).to_string();
-            out.push_str("\n### ");
-            out.push_str(&code(&names.of_host(host)));
-            out.push(' ');
-            out.push_str(status.as_str());
-            out.push_str("\n\n");
-            out.push_str(&fence(&text));
-        }
-    }
-    let unchanged: Vec<String> = report
-        .with_status(Status::Unchanged)
-        .map(|host| code(&names.of_host(host)))
-        .collect();
-    if !unchanged.is_empty() {
-        out.push_str("\n### Unchanged\n\n");
-        out.push_str(&unchanged.join(", "));
-        out.push('\n');
-    }
-    out
+    Parts::of(report).render(&Limits::NONE)
 }
 
 /// Returns `text` as a code span, in one line, whatever is in it.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if is_unseen(c) { ' ' } else { c })
@@ -93,12 +29,12 @@ fn code(text: &str) -> String {
 }
 
 /// Returns `text` as a code span within a table, where `|` ends a cell even in code.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
 /// Returns `text` as a fenced block, with a fence longer than any run of backticks in it.
-fn fence(text: &str) -> String {
+pub(super) fn fence(text: &str) -> String {
     let ticks = "`".repeat(longest_run(text).max(2) + 1);
     format!("{ticks}text\n{}\n{ticks}\n", text.trim_end_matches('\n'))
 }

@@ -1,17 +1,31 @@
 //! The result of a run as data, and its renderings. How it was got and where it goes is not known here.
 
+mod budget;
 mod clean;
 mod json;
 mod markdown;
+mod merge;
 mod model;
+mod plan;
+mod publication;
+mod pull_request;
+mod template;
+#[cfg(test)]
+mod tests;
 mod text;
 
+pub use budget::body;
 pub use clean::{Redactor, defused};
 pub use json::to_json;
 pub use markdown::to_markdown;
+pub use merge::{MAX_BYTES, MergeError, ReadError, merge, parse};
 pub use model::{
     ExcludedHost, Failure, FlakeInfo, Fleet, HostReport, InputChange, InputRevision, LockInfo,
-    LockOrigin, NixInfo, Outcome, Report, SCHEMA, Scope, Side, SideName, Stage, Status, StepTiming,
-    Timing, Tool,
+    LockOrigin, NixInfo, Outcome, Planned, PlannedHost, Report, SCHEMA, Scope, Side, SideName,
+    Stage, Status, StepTiming, Timing, Tool,
 };
+pub use plan::{Plan, PlanError, PlanHost};
+pub use publication::summary;
+pub use pull_request::{Operation, PullRequestInfo};
+pub use template::{TemplateError, Templates};
 pub use text::{to_plain_text, to_text};

@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use crate::closure::{ClosureDiff, StorePath};
 use crate::flake::Kind;
 
+use super::pull_request::PullRequestInfo;
+
 /// The number of the schema. Fields may be added within it, never changed or taken away.
 pub const SCHEMA: u32 = 1;
 
@@ -42,7 +44,27 @@ pub struct Report {
     /// When and how long. Differs between two runs over the same input.
     pub timing: Timing,
     /// The pull request that carries the report, once there is one.
-    pub pull_request: Option<Value>,
+    /// What a report that is read says of one is not believed.
+    #[serde(skip_deserializing)]
+    pub pull_request: Option<PullRequestInfo>,
+    /// The hosts that the reports of a matrix have together; null for a report that stands alone.
+    pub plan: Option<Planned>,
+}
+
+/// What of a plan a report carries: by it a merge knows that no host is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Every host of the plan, by kind and name.
+    pub hosts: Vec<PlannedHost>,
+}
+
+/// A host of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedHost {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
 }
 
 /// A program and its version.
@@ -118,6 +140,11 @@ impl Scope {
         self.id.truncate(16);
         self
     }
+
+    /// Returns whether the identity and the order are those that the fields give.
+    pub fn is_genuine(&self) -> bool {
+        self.clone().identified() == *self
+    }
 }
 
 /// The lock files compared.
@@ -165,6 +192,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Returns what came of looking at `hosts`; `same` says that the lock does not change.
+    pub fn of(same: bool, hosts: &[HostReport]) -> Self {
+        if same {
+            Self::LockUnchanged
+        } else if hosts.iter().any(HostReport::counts_as_changed) {
+            Self::Changed
+        } else {
+            Self::ClosuresUnchanged
+        }
+    }
+
     /// Returns the word used in reports and outputs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -395,7 +433,8 @@ impl Fleet {
                 .iter()
                 .filter_map(|h| h.diff.as_ref())
                 .map(|d| d.size_delta)
-                .sum(),
+                // A report made elsewhere may hold any number.
+                .fold(0, i64::saturating_add),
         }
     }
 }
@@ -439,9 +478,13 @@ impl HostReport {
 }
 
 impl Report {
-    /// Sets the digest over everything a reader would see: all but the times, the pull request, the paths of
-    /// log files and the base's revision.
+    /// Sets the digest over everything a reader would see: all but the times, the pull request, the plan, the paths
+    /// of log files and the base's revision.
+    ///
+    /// Warnings are put in order, each once: the jobs of a matrix tell the same ones, in an order of their own.
     pub fn seal(&mut self) {
+        self.warnings.sort();
+        self.warnings.dedup();
         let mut unseen = self.unseen();
         let mut hash = Hash(Sha256::new());
         // The types here have nothing that JSON cannot hold, and a hash takes every byte.
@@ -450,6 +493,7 @@ impl Report {
         self.digest = hex(&hash.0.finalize());
         self.timing = std::mem::take(&mut unseen.timing);
         self.pull_request = unseen.pull_request.take();
+        self.plan = unseen.plan.take();
         self.flake.rev = unseen.rev.take();
         for (failure, path) in self.failures().zip(unseen.log_paths) {
             failure.log_path = path;
@@ -462,6 +506,7 @@ impl Report {
         Unseen {
             timing: std::mem::take(&mut self.timing),
             pull_request: self.pull_request.take(),
+            plan: self.plan.take(),
             rev: self.flake.rev.take(),
             log_paths: self
                 .failures()
@@ -493,7 +538,8 @@ fn hex(bytes: &[u8]) -> String {
 /// What of a report its digest does not cover.
 struct Unseen {
     timing: Timing,
-    pull_request: Option<Value>,
+    pull_request: Option<PullRequestInfo>,
+    plan: Option<Planned>,
     rev: Option<String>,
     log_paths: Vec<Option<String>>,
 }

@@ -32,12 +32,13 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Usage: flake-herald <COMMAND>
 
     Commands:
-      run     Update the lock, report what changes on every host, publish a pull request
-      report  Report what an update changes on every host; publish nothing
-      hosts   List the hosts that would be built
-      lock    Stage the new lock into a file; exit 2 if it does not change
-      config  Show the merged configuration and where each value comes from
-      help    Print this message or the help of the given subcommand(s)
+      run      Update the lock, report what changes on every host, publish a pull request
+      report   Report what an update changes on every host; publish nothing
+      publish  Merge reports made elsewhere, check them, and publish them as one pull request
+      hosts    List the hosts that would be built
+      lock     Stage the new lock into a file; exit 2 if it does not change
+      config   Show the merged configuration and where each value comes from
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -68,8 +69,8 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Error: `no-build` from the flag --no-build: this version of flake-herald cannot do that yet
 
     $ flake-herald run
-    Error: this version cannot publish yet
-    Hint: `flake-herald report`, or `run --dry-run`, shows what would change
+    Error: . has no flake.nix
+    Hint: say where the flake is with --flake DIR
 
     $ flake-herald report --eval-batch 0
     Error: `eval-batch` from the flag --eval-batch: "0" is not a whole number of at least 1
@@ -113,38 +114,58 @@ fn the_configuration_shows_where_each_value_comes_from() {
     # configuration file: flake/flake-herald.toml
     # runner: none
     # token: (hidden), from the environment variable FLAKE_HERALD_TOKEN
-    flake = "flake"               # flag --flake
-    # config                      # not set
-    submodules = "auto"           # default
-    host = ["web*", "db1"]        # flake/flake-herald.toml line 1
-    exclude-host = []             # default
-    no-default-excludes = false   # default
-    kind = ["nixos"]              # default
-    attr = []                     # default
-    systems = false               # default
-    input = []                    # default
-    exclude-input = []            # default
-    on-unreachable = "fail"       # default
-    skip-update = false           # default
-    # lock                        # not set
-    write-lock = false            # default
-    # eval-jobs                   # not set
-    eval-batch = 4                # flake/flake-herald.toml line 2
-    # max-jobs                    # not set
-    # build-timeout               # not set
-    accept-flake-config = false   # default
-    pass-env = []                 # default
-    option.connect-timeout = "7"  # flake/flake-herald.toml line 5
-    store-reader = "auto"         # default
-    # format                      # not set
-    # output                      # not set
-    # output-dir                  # not set
-    fail-on = "never"             # environment variable FLAKE_HERALD_FAIL_ON
-    color = "auto"                # default
-    log-format = "text"           # default
-    verbose = 0                   # default
-    quiet = false                 # default
-    dry-run = false               # default
+    flake = "flake"                       # flag --flake
+    # config                              # not set
+    submodules = "auto"                   # default
+    host = ["web*", "db1"]                # flake/flake-herald.toml line 1
+    exclude-host = []                     # default
+    no-default-excludes = false           # default
+    kind = ["nixos"]                      # default
+    attr = []                             # default
+    systems = false                       # default
+    # plan                                # not set
+    input = []                            # default
+    exclude-input = []                    # default
+    on-unreachable = "fail"               # default
+    skip-update = false                   # default
+    # lock                                # not set
+    write-lock = false                    # default
+    # eval-jobs                           # not set
+    eval-batch = 4                        # flake/flake-herald.toml line 2
+    # max-jobs                            # not set
+    # build-timeout                       # not set
+    accept-flake-config = false           # default
+    pass-env = []                         # default
+    option.connect-timeout = "7"          # flake/flake-herald.toml line 5
+    store-reader = "auto"                 # default
+    # format                              # not set
+    # output                              # not set
+    # output-dir                          # not set
+    fail-on = "never"                     # environment variable FLAKE_HERALD_FAIL_ON
+    color = "auto"                        # default
+    log-format = "text"                   # default
+    verbose = 0                           # default
+    quiet = false                         # default
+    dry-run = false                       # default
+    forge = "auto"                        # default
+    # server-url                          # not set
+    # api-url                             # not set
+    # repository                          # not set
+    # token-file                          # not set
+    # base                                # not set
+    # branch                              # not set
+    # remote                              # not set
+    title = "chore: update flake inputs"  # default
+    # body-template                       # not set
+    commit-message = "chore: update flake inputs"  # default
+    # author                              # not set
+    signoff = false                       # default
+    sign = "auto"                         # default
+    # signing-key-file                    # not set
+    rebase-when = "conflicted"            # default
+    hold-label = "flake-herald:hold"      # default
+    keep-obsolete = false                 # default
+    publish-unchanged = false             # default
     [exit status: 0]
     "#);
 

@@ -147,7 +147,8 @@ fn a_lock_is_staged_compared_and_written_only_when_asked() {
             ])
             .success(),
     );
-    assert_eq!(given["lock"]["origin"], "given");
+    // We staged it ourselves, on this commit.
+    assert_eq!(given["lock"]["origin"], "staged");
     assert_eq!(statuses(&given), ["webserver changed"]);
 
     fleet

@@ -5,11 +5,21 @@ mod broken;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod publish;
+#[cfg(test)]
+mod push;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod rooms;
+#[cfg(test)]
+mod standin;
 mod support;

@@ -8,6 +8,7 @@ mod error;
 mod input;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod url;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,6 +21,7 @@ pub use change::{InputChange, changes, message};
 pub use error::LockError;
 use input::Attrs;
 pub use input::LockedInput;
+pub use trust::{Distrust, suspicious};
 pub use url::Dialect;
 
 /// The way from the root to an input: the names of the inputs on it, `home-manager/nixpkgs`.
@@ -168,6 +170,37 @@ impl LockFile {
     /// sorted, and into each node once, by the first way to it.
     pub fn inputs(&self) -> BTreeMap<InputPath, Edge> {
         let mut inputs = BTreeMap::new();
+        self.visit(|path, target| {
+            let edge = match target {
+                Target::Follows(follows) => Some(Edge::Follows(follows.clone())),
+                Target::Node(index) => self
+                    .nodes
+                    .get(*index)
+                    .and_then(|node| node.input.clone())
+                    .map(Edge::Locked),
+            };
+            if let Some(edge) = edge {
+                inputs.insert(path.clone(), edge);
+            }
+        });
+        inputs
+    }
+
+    /// Returns, for each input whose path is relative, the input from whose directory it starts.
+    fn parents(&self) -> BTreeMap<InputPath, InputPath> {
+        let mut parents = BTreeMap::new();
+        self.visit(|path, target| {
+            if let Target::Node(index) = target
+                && let Some(parent) = self.nodes.get(*index).and_then(|node| node.parent.as_ref())
+            {
+                parents.insert(path.clone(), parent.clone());
+            }
+        });
+        parents
+    }
+
+    /// Shows all inputs with their way from the root, as [`inputs`](Self::inputs) lists them.
+    fn visit(&self, mut see: impl FnMut(&InputPath, &Target)) {
         let mut entered = vec![false; self.nodes.len()];
         // By hand and not by recursion, since the depth is the file's to choose.
         let mut stack = Vec::new();
@@ -188,22 +221,13 @@ impl LockFile {
                 continue;
             };
             let path = prefix.join(name);
-            match target {
-                Target::Follows(follows) => {
-                    inputs.insert(path, Edge::Follows(follows.clone()));
-                }
-                Target::Node(index) => {
-                    if let Some(input) = self.nodes.get(*index).and_then(|node| node.input.as_ref())
-                    {
-                        inputs.insert(path.clone(), Edge::Locked(input.clone()));
-                    }
-                    if let Some(node) = enter(*index) {
-                        stack.push((path, node.inputs.iter()));
-                    }
-                }
+            see(&path, target);
+            if let Target::Node(index) = target
+                && let Some(node) = enter(*index)
+            {
+                stack.push((path, node.inputs.iter()));
             }
         }
-        inputs
     }
 
     /// Tells whether Nix would see no change between the two, that is, leave the file as it is.

@@ -1,6 +1,7 @@
 //! What the tests stand on: a hermetic environment, the fixture fleet, the binary's output, programs in between.
 //!
-//! Tests that need Nix are `#[ignore = "needs nix: run scripts/test"]`; `scripts/test` names the Nix in
+//! Tests that need Nix are `#[ignore = "needs nix: run scripts/test"]`, those that need an SSH server `#[ignore = "needs sshd:
+//! run scripts/test"]`; `scripts/test` names the Nix in
 //! `FLAKE_HERALD_TEST_NIX` and includes them. With `FLAKE_HERALD_TEST_KEEP` set,
 //! scratch directories stay.
 
@@ -10,14 +11,21 @@ mod env;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+pub(crate) mod forge;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod redact;
 #[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
 mod shim;
+#[cfg(test)]
+mod ssh;
 
 pub(crate) use env::TestEnv;
 pub(crate) use fleet::Fleet;
 pub(crate) use output::CommandOutput;
 pub(crate) use redact::Redactor;
 pub(crate) use shim::Shim;
+pub(crate) use ssh::Sshd;

@@ -4,6 +4,7 @@ mod errors;
 mod graph;
 mod properties;
 mod spelling;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

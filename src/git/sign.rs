@@ -1,0 +1,495 @@
+//! Signatures, as `git commit -S` makes them: by the programs and keys that git's configuration names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::command::Cmd;
+use crate::command::CommandError;
+use crate::command::Door;
+use crate::command::Output;
+
+use super::identity::Identity;
+use super::{GitError, file_error, git_at};
+
+/// How long a program may take: a key may wait to be touched, but nobody may be there to do it.
+const SIGNING_TIME: Duration = Duration::from_secs(120);
+
+/// How a commit is to be signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignHow {
+    /// As git's configuration says; where a key file is given, in any case.
+    #[default]
+    Auto,
+    /// With an SSH key.
+    Ssh,
+    /// With a key of `OpenPGP`.
+    Gpg,
+    /// Not at all.
+    Off,
+}
+
+/// How a commit is to be signed, and with what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signing {
+    /// How.
+    pub how: SignHow,
+    /// The key, where it is not the one that git's configuration names.
+    pub key_file: Option<PathBuf>,
+}
+
+/// The kinds of signatures that git knows, by their names in `gpg.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    OpenPgp,
+    X509,
+    Ssh,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenPgp => "openpgp",
+            Self::X509 => "x509",
+            Self::Ssh => "ssh",
+        })
+    }
+}
+
+/// What git's configuration says about signatures; every other setting is left where it is.
+#[derive(Debug, Default)]
+struct Settings(BTreeMap<String, Option<String>>);
+
+impl Settings {
+    /// Asks the git program, which alone knows all places: files, includes by directory, `GIT_CONFIG_COUNT`.
+    async fn read(door: &Door, git_dir: &Path) -> Result<Self, GitError> {
+        let names = r"^(commit\.gpgsign|user\.signingkey|gpg\..*)$";
+        let cmd = git_at(git_dir).args(["config", "--null", "--get-regexp", names]);
+        let output = door.output(&cmd).await?;
+        match output.status {
+            0 => Ok(Self::parse(&String::from_utf8_lossy(&output.stdout))),
+            // There is none.
+            1 => Ok(Self::default()),
+            _ => {
+                output.checked()?;
+                Ok(Self::default())
+            }
+        }
+    }
+
+    /// Reads entries that end in NUL, name and value parted by a line's end; without one the setting has no value, which git
+    /// takes for true. The last one wins.
+    fn parse(text: &str) -> Self {
+        let entry = |entry: &str| match entry.split_once('\n') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (entry.to_owned(), None),
+        };
+        Self(
+            text.split('\0')
+                .filter(|text| !text.is_empty())
+                .map(entry)
+                .collect(),
+        )
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .and_then(Option::as_deref)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, GitError> {
+        match self.0.get(name) {
+            None => Ok(false),
+            Some(None) => Ok(true),
+            Some(Some(value)) if value.is_empty() => Ok(false),
+            Some(Some(value)) => git2::Config::parse_bool(value.as_str()).map_err(|error| {
+                GitError::Sign(format!("git's setting {name}: {}", error.message()))
+            }),
+        }
+    }
+
+    fn format(&self) -> Result<Option<Format>, GitError> {
+        match self.text("gpg.format") {
+            None => Ok(None),
+            Some("openpgp") => Ok(Some(Format::OpenPgp)),
+            Some("x509") => Ok(Some(Format::X509)),
+            Some("ssh") => Ok(Some(Format::Ssh)),
+            Some(other) => Err(GitError::Sign(format!(
+                "git's setting gpg.format is unknown: `{other}`"
+            ))),
+        }
+    }
+
+    fn program(&self, format: Format) -> &str {
+        match format {
+            Format::OpenPgp => self
+                .text("gpg.openpgp.program")
+                .or(self.text("gpg.program"))
+                .unwrap_or("gpg"),
+            Format::X509 => self.text("gpg.x509.program").unwrap_or("gpgsm"),
+            Format::Ssh => self.text("gpg.ssh.program").unwrap_or("ssh-keygen"),
+        }
+    }
+
+    /// Returns the kind of signature to make, or none.
+    fn wanted(&self, signing: &Signing) -> Result<Option<Format>, GitError> {
+        Ok(match signing.how {
+            SignHow::Off => None,
+            SignHow::Ssh => Some(Format::Ssh),
+            SignHow::Gpg => Some(Format::OpenPgp),
+            SignHow::Auto if signing.key_file.is_some() => {
+                Some(self.format()?.unwrap_or(Format::Ssh))
+            }
+            SignHow::Auto if self.flag("commit.gpgsign")? => {
+                Some(self.format()?.unwrap_or(Format::OpenPgp))
+            }
+            SignHow::Auto => None,
+        })
+    }
+}
+
+/// Where a signature is made.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) door: &'a Door,
+    /// Whose configuration counts.
+    pub(super) git_dir: &'a Path,
+    /// Where git would start the programs: relative paths in its configuration are from there.
+    pub(super) toplevel: &'a Path,
+    /// Where files may be left.
+    pub(super) scratch: &'a Path,
+}
+
+impl Place<'_> {
+    /// Returns the signature of a commit without one; none where none is wanted.
+    pub(super) async fn sign(
+        &self,
+        signing: &Signing,
+        committer: &Identity,
+        commit: &str,
+    ) -> Result<Option<String>, GitError> {
+        if signing.how == SignHow::Off {
+            return Ok(None);
+        }
+        let settings = Settings::read(self.door, self.git_dir).await?;
+        let Some(format) = settings.wanted(signing)? else {
+            return Ok(None);
+        };
+        // The system's directory for temporary files is not ours alone.
+        let files = tempfile::Builder::new()
+            .prefix("signature-")
+            .tempdir_in(self.scratch)
+            .map_err(file_error(self.scratch))?;
+        let program = self.expanded(settings.program(format));
+        let signature = match (format, &signing.key_file) {
+            (Format::Ssh, key_file) => {
+                let key = match key_file {
+                    Some(file) => SshKey::File(absolute(file)?),
+                    None => self.ssh_key(&settings).await?,
+                };
+                self.with_ssh(&program, &key, files.path(), commit).await
+            }
+            (Format::OpenPgp, Some(file)) => {
+                let (home, key) = self
+                    .imported(&program, &absolute(file)?, files.path())
+                    .await?;
+                let signature = self.with_gpg(&program, Some(&home), &key, commit).await;
+                self.end_agent(&home).await;
+                signature
+            }
+            (Format::X509, Some(_)) => Err(GitError::Sign(
+                "a key file cannot be used where git's setting gpg.format is x509".to_owned(),
+            )),
+            (Format::OpenPgp | Format::X509, None) => {
+                let key = settings
+                    .text("user.signingkey")
+                    .map_or_else(|| committer.to_string(), str::to_owned);
+                self.with_gpg(&program, None, &key, commit).await
+            }
+        };
+        signature.map(Some)
+    }
+
+    /// Returns the SSH key that git would take.
+    async fn ssh_key(&self, settings: &Settings) -> Result<SshKey, GitError> {
+        if let Some(key) = settings.text("user.signingkey") {
+            return Ok(match literal(key) {
+                Some(key) => SshKey::Literal(key.to_owned()),
+                None => SshKey::File(self.expanded(key).into()),
+            });
+        }
+        let Some(command) = settings.text("gpg.ssh.defaultkeycommand") else {
+            return Err(GitError::NoKey);
+        };
+        let words = shell_words::split(command).unwrap_or_default();
+        let Some((program, args)) = words.split_first() else {
+            return Err(GitError::Sign(format!(
+                "git's setting gpg.ssh.defaultKeyCommand is no command: `{command}`"
+            )));
+        };
+        let cmd = self.signer(program).args(args);
+        let output = self.door.run(&cmd).await.map_err(failed)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next().unwrap_or_default();
+        literal(line)
+            .map(|key| SshKey::Literal(key.to_owned()))
+            .ok_or_else(|| {
+                GitError::Sign(format!(
+                    "the first line that gpg.ssh.defaultKeyCommand writes is no SSH key: `{}`",
+                    line.escape_debug()
+                ))
+            })
+    }
+
+    async fn with_ssh(
+        &self,
+        program: &str,
+        key: &SshKey,
+        files: &Path,
+        commit: &str,
+    ) -> Result<String, GitError> {
+        let buffer = files.join("commit");
+        std::fs::write(&buffer, commit).map_err(file_error(&buffer))?;
+        let mut cmd = self.signer(program).args(["-Y", "sign", "-n", "git", "-f"]);
+        match key {
+            SshKey::File(file) => cmd = cmd.arg(file),
+            SshKey::Literal(key) => {
+                // The public half; the agent has the other one.
+                let file = files.join("key.pub");
+                std::fs::write(&file, format!("{key}\n")).map_err(file_error(&file))?;
+                cmd = cmd.arg(file).arg("-U");
+            }
+        }
+        self.door.run(&cmd.arg(&buffer)).await.map_err(failed)?;
+        let signature = files.join("commit.sig");
+        let text = std::fs::read_to_string(&signature).map_err(file_error(&signature))?;
+        Ok(text.replace('\r', ""))
+    }
+
+    async fn with_gpg(
+        &self,
+        program: &str,
+        home: Option<&Path>,
+        key: &str,
+        commit: &str,
+    ) -> Result<String, GitError> {
+        let mut cmd = self
+            .signer(program)
+            .args(["--status-fd=2", "-bsau"])
+            .arg(key)
+            .stdin_bytes(commit);
+        if let Some(home) = home {
+            cmd = cmd.env("GNUPGHOME", home);
+        }
+        let output = self.door.run(&cmd).await.map_err(failed)?;
+        // gpg can end with status 0 and no signature (git's gpg-interface.c).
+        let created = output
+            .stderr
+            .text()
+            .lines()
+            .any(|line| line.starts_with("[GNUPG:] SIG_CREATED "));
+        if !created {
+            return Err(GitError::Sign(words(&output)));
+        }
+        Ok(output.text()?.replace('\r', ""))
+    }
+
+    /// Returns a keyring of its own for the secret key in `file`, and the key's fingerprint.
+    async fn imported(
+        &self,
+        program: &str,
+        file: &Path,
+        files: &Path,
+    ) -> Result<(PathBuf, String), GitError> {
+        let home = files.join("gnupg");
+        std::fs::create_dir(&home).map_err(file_error(&home))?;
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&home, mode).map_err(file_error(&home))?;
+        let gpg = || {
+            self.signer(program)
+                .args(["--batch", "--no-tty"])
+                .env("GNUPGHOME", &home)
+        };
+        let import = gpg().arg("--import").arg(file);
+        let imported = self.door.run(&import).await;
+        let listed = match imported {
+            Ok(_) => {
+                let list = gpg().args(["--with-colons", "--list-secret-keys"]);
+                self.door.run(&list).await
+            }
+            Err(error) => Err(error),
+        };
+        let key = listed.map_err(failed).and_then(|output| {
+            fingerprint(&String::from_utf8_lossy(&output.stdout))
+                .ok_or_else(|| GitError::Sign(format!("{} holds no secret key", file.display())))
+        });
+        match key {
+            Ok(key) => Ok((home, key)),
+            Err(error) => {
+                self.end_agent(&home).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the agent that gpg started for a keyring of ours; it would go away by itself, some time after its directory has.
+    async fn end_agent(&self, home: &Path) {
+        let cmd = self
+            .signer("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", home);
+        if let Err(error) = self.door.run(&cmd).await {
+            tracing::debug!(%error, "the agent of a keyring of ours goes on for a while");
+        }
+    }
+
+    fn signer(&self, program: &str) -> Cmd {
+        Cmd::new(program)
+            .current_dir(self.toplevel)
+            .time_limit(SIGNING_TIME)
+    }
+
+    /// Returns a path of git's configuration with the home directory for `~/`.
+    fn expanded(&self, path: &str) -> String {
+        let home = self.door.environment().get("HOME");
+        match (path.strip_prefix("~/"), home.and_then(|home| home.to_str())) {
+            (Some(rest), Some(home)) => format!("{}/{rest}", home.trim_end_matches('/')),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// An SSH key, as git's configuration names one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum SshKey {
+    /// A file with either half; where it is the public one, the other half is beside it or with the agent.
+    File(PathBuf),
+    /// The public half itself.
+    Literal(String),
+}
+
+/// Returns the public key that a setting is, where it is none that names a file (git's `is_literal_ssh_key`).
+fn literal(key: &str) -> Option<&str> {
+    key.strip_prefix("key::")
+        .or_else(|| key.starts_with("ssh-").then_some(key))
+}
+
+/// Returns the fingerprint of the first secret key in gpg's list.
+fn fingerprint(list: &str) -> Option<String> {
+    list.lines()
+        .skip_while(|line| !line.starts_with("sec:"))
+        .find(|line| line.starts_with("fpr:"))
+        .and_then(|line| line.split(':').nth(9))
+        .map(str::to_owned)
+}
+
+fn absolute(file: &Path) -> Result<PathBuf, GitError> {
+    std::path::absolute(file).map_err(file_error(file))
+}
+
+/// Says in the program's own words why there is no signature.
+fn failed(error: CommandError) -> GitError {
+    if error.is_program_missing() || error.status().is_none() {
+        return GitError::NoSigner(error);
+    }
+    let text = error.stderr().map(|stderr| said(&stderr.text()));
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => GitError::Sign(text),
+        None => GitError::Sign(error.to_string()),
+    }
+}
+
+fn words(output: &Output) -> String {
+    let text = said(&output.stderr.text());
+    if text.is_empty() {
+        "the program made no signature and gave no reason".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Returns what a program said, on one line: without gpg's lines for machines and ssh's frames.
+fn said(stderr: &str) -> String {
+    let lines: Vec<&str> = stderr
+        .lines()
+        .map(|line| line.trim_matches(['@', ' ', '\t', '\r']))
+        .filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"))
+        .collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        Settings::parse(text)
+    }
+
+    #[test]
+    fn the_last_of_several_settings_counts() {
+        let text = "gpg.format\nssh\0commit.gpgsign\0gpg.format\nopenpgp\0user.signingkey\na\nb\0";
+        let settings = settings(text);
+        assert_eq!(settings.text("gpg.format"), Some("openpgp"));
+        assert_eq!(settings.text("user.signingkey"), Some("a\nb"));
+        assert!(settings.flag("commit.gpgsign").unwrap());
+        assert!(!settings.flag("commit.other").unwrap());
+    }
+
+    #[test]
+    fn what_is_wanted_says_which_signature() {
+        let off = "";
+        let gpg = "commit.gpgsign\ntrue\0";
+        let ssh = "commit.gpgsign\n1\0gpg.format\nssh\0";
+        let never = "commit.gpgsign\nno\0gpg.format\nx509\0";
+        let rows = [
+            (off, SignHow::Auto, false, None),
+            (off, SignHow::Auto, true, Some(Format::Ssh)),
+            (off, SignHow::Ssh, false, Some(Format::Ssh)),
+            (off, SignHow::Gpg, true, Some(Format::OpenPgp)),
+            (gpg, SignHow::Auto, false, Some(Format::OpenPgp)),
+            (gpg, SignHow::Off, true, None),
+            (gpg, SignHow::Ssh, false, Some(Format::Ssh)),
+            (ssh, SignHow::Auto, false, Some(Format::Ssh)),
+            (ssh, SignHow::Gpg, false, Some(Format::OpenPgp)),
+            (never, SignHow::Auto, false, None),
+            (never, SignHow::Auto, true, Some(Format::X509)),
+        ];
+        for (text, how, has_file, expected) in rows {
+            let key_file = has_file.then(|| PathBuf::from("key"));
+            let wanted = settings(text).wanted(&Signing { how, key_file });
+            assert_eq!(wanted.unwrap(), expected, "{text:?} {how:?} {has_file}");
+        }
+        for bad in [
+            "commit.gpgsign\nmaybe\0",
+            "commit.gpgsign\0gpg.format\npgp\0",
+        ] {
+            let wanted = settings(bad).wanted(&Signing::default());
+            assert!(wanted.is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_programs_say_fits_a_line() {
+        let ssh = "@@@@@@\n@   WARNING: UNPROTECTED PRIVATE KEY FILE!   @\n@@@@@@\nPermissions 0644 are too open.\r\n\n\
+                   Load key: bad permissions\n";
+        assert_eq!(
+            said(ssh),
+            "WARNING: UNPROTECTED PRIVATE KEY FILE!; Permissions 0644 are too open.; Load key: bad permissions"
+        );
+        let gpg = "[GNUPG:] INV_SGNR 9 x\ngpg: signing failed: No secret key\n";
+        assert_eq!(said(gpg), "gpg: signing failed: No secret key");
+    }
+
+    #[test]
+    fn the_first_secret_key_of_a_list_is_found() {
+        let list = "tru::1\nsec:u:255:22:AA:1:::u:::scESC:::+::ed25519:::0:\nfpr:::::::::FIRST:\ngrp:::::::::G:\n\
+                    ssb:u:\nfpr:::::::::SECOND:\n";
+        assert_eq!(fingerprint(list).as_deref(), Some("FIRST"));
+        assert_eq!(fingerprint("pub:u:\nfpr:::::::::FIRST:\n"), None);
+    }
+}

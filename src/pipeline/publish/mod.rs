@@ -1,0 +1,598 @@
+//! Publishing: from a report and a lock to one pull request that carries them.
+
+mod error;
+mod place;
+mod reports;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::command::Door;
+use crate::forge::{
+    self, Blocked, Branch, Client, Decision, Forge as _, ForgeError, ForgeKind, Goal, Habits,
+    Marker, NewPullRequest, Opened, PrNumber, PullRequest, PullRequestEdit, Situation, Token,
+    Wanted, decide,
+};
+use crate::git::{
+    BranchName, Checkout, CommitId, Contained, Identity, NewCommit, RepoSlug, Seen, Signing,
+    Transport, Want, Workshop,
+};
+use crate::report::{
+    HostReport, LockInfo, LockOrigin, Operation, Outcome, PullRequestInfo, Report, Status,
+    Templates,
+};
+
+use super::Context;
+
+pub use error::PublishError;
+use place::Place;
+pub use place::RunnerSays;
+pub(super) use reports::gather;
+
+const USER_AGENT: &str = concat!("flake-herald/", env!("CARGO_PKG_VERSION"));
+
+/// How people want it published. What is none is found out.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// The forge's kind.
+    pub forge: Option<ForgeKind>,
+    /// The forge's address.
+    pub server_url: Option<Url>,
+    /// The address of its API.
+    pub api_url: Option<Url>,
+    /// The repository.
+    pub repository: Option<RepoSlug>,
+    /// The token that somebody gave us on purpose.
+    pub token: Option<SecretString>,
+    /// What the runner says.
+    pub runner: Option<RunnerSays>,
+    /// The directory whose owner need not be us: the job's checkout.
+    pub workspace: Option<PathBuf>,
+    /// The branch that the pull request goes to.
+    pub base: Option<BranchName>,
+    /// The branch it comes from.
+    pub branch: Option<BranchName>,
+    /// The remote that is pushed to.
+    pub remote: Option<String>,
+    /// The texts.
+    pub templates: Templates,
+    /// The author of the commit.
+    pub author: Option<Identity>,
+    /// Who makes the commit where nobody says: the runner's bot.
+    pub bot: Option<Identity>,
+    /// Whether the commit is signed off.
+    pub signoff: bool,
+    /// How the commit is signed.
+    pub signing: Signing,
+    /// How the pull request is kept.
+    pub habits: Habits,
+    /// An update that changes no host is published too.
+    pub publish_unchanged: bool,
+}
+
+/// All that publishing needs, checked before the long work starts.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    wishes: Wishes,
+    door: Door,
+    now: Timestamp,
+    workshop: Workshop,
+    transport: Transport,
+    client: Client,
+    automatic: bool,
+    kind: ForgeKind,
+    base: BranchName,
+    branch: BranchName,
+    head: CommitId,
+    lock_path: String,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) struct Published {
+    operation: Operation,
+    pull: Option<(PrNumber, String)>,
+    commit: Option<CommitId>,
+    warnings: Vec<String>,
+}
+
+impl Publishing {
+    /// Finds out where to publish and whether that can work: everything that can go wrong before anything is built.
+    pub(super) async fn prepare(
+        wishes: Wishes,
+        flake: &Path,
+        context: &Context,
+        scratch: &Path,
+    ) -> Result<Self, PublishError> {
+        wishes.templates.check()?;
+        let checkout = Checkout::find(flake, wishes.workspace.as_deref())?
+            .ok_or_else(|| PublishError::NoCheckout(flake.display().to_string()))?;
+        let head: CommitId = checkout.head()?.ok_or(PublishError::NoCommit)?.parse()?;
+        let lock_path = checkout.path_of("flake.lock");
+        let mut changed = checkout.changed()?;
+        changed.retain(|path| *path != lock_path);
+        if !changed.is_empty() {
+            return Err(PublishError::Dirty(changed));
+        }
+        let place = Place::find(&wishes, &checkout).await?;
+        let base = match (&wishes.base, &place.runner_base) {
+            (Some(base), _) => base.clone(),
+            (None, Some(base)) => base.parse()?,
+            (None, None) => checkout.branch()?.ok_or(PublishError::NoBase)?,
+        };
+        let branch = match &wishes.branch {
+            Some(branch) => branch.clone(),
+            None => place::default_branch(checkout.dir())?,
+        };
+        if branch == base {
+            return Err(PublishError::BranchIsBase(branch.to_string()));
+        }
+        let pushes_with_token = place.credential.is_some();
+        let automatic = matches!(place.token, Token::Automatic(_));
+        let kind = place.endpoint.kind;
+        let client = Client::new(place.endpoint, Some(place.token), USER_AGENT)?;
+        let repository = stoppable(&context.door, client.repository()).await?;
+        let slug = repository.slug.to_string();
+        if repository.archived {
+            return Err(PublishError::Archived(slug));
+        }
+        if !repository.takes_pull_requests {
+            return Err(PublishError::NoPullRequests(slug));
+        }
+        // Over SSH a key pushes, and the token need not be allowed to.
+        if pushes_with_token && repository.may_push == Some(false) {
+            return Err(PublishError::MayNotPush(slug));
+        }
+        if branch == repository.default_branch {
+            return Err(PublishError::BranchIsDefault(branch.to_string()));
+        }
+        let workshop = Workshop::new(&checkout, scratch)?;
+        let transport = Transport::new(
+            context.door.clone(),
+            checkout.git_dir().to_owned(),
+            checkout.toplevel().to_owned(),
+            Some(workshop.object_dir().to_owned()),
+            place.remote,
+            place.credential,
+        );
+        let publishing = Self {
+            wishes,
+            door: context.door.clone(),
+            now: context.now,
+            workshop,
+            transport,
+            client,
+            automatic,
+            kind,
+            base,
+            branch,
+            head,
+            lock_path,
+        };
+        publishing.look().await?;
+        Ok(publishing)
+    }
+
+    /// Returns a file of that commit.
+    pub(super) fn file_at_head(&self, path: &str) -> Result<Option<Vec<u8>>, PublishError> {
+        Ok(self.workshop.file_at(&self.head, path)?)
+    }
+
+    /// Looks at both branches on the remote, and makes sure that the base has our commit.
+    async fn look(&self) -> Result<(CommitId, Option<CommitId>), PublishError> {
+        let Seen { tips, .. } = self.transport.look(&[&self.base, &self.branch]).await?;
+        let Some(base_tip) = tips.get(&self.base).cloned() else {
+            return Err(PublishError::BaseMissing {
+                remote: self.transport.remote().url.to_string(),
+                base: self.base.to_string(),
+            });
+        };
+        let branch_tip = tips.get(&self.branch).cloned();
+        let missing: Vec<Want<'_>> = [Some(&base_tip), branch_tip.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter(|commit| !self.workshop.has(commit))
+            .map(Want::Commit)
+            .collect();
+        self.transport.fetch(&missing).await?;
+        let mut contained = self.workshop.contains(&base_tip, &self.head)?;
+        if contained == Contained::Unknown {
+            self.deepen(&base_tip).await?;
+            contained = self.workshop.contains(&base_tip, &self.head)?;
+        }
+        let (head, base) = (self.head.short().to_owned(), self.base.to_string());
+        match contained {
+            Contained::Yes => Ok((base_tip, branch_tip)),
+            Contained::No => Err(PublishError::HeadNotInBase { head, base }),
+            Contained::Unknown => Err(PublishError::TooShallow { head, base }),
+        }
+    }
+
+    /// Fetches the history that a shallow clone lacks.
+    async fn deepen(&self, tip: &CommitId) -> Result<(), PublishError> {
+        let store = self.workshop.store_dir();
+        Ok(self.transport.deepen(store, &[Want::Commit(tip)]).await?)
+    }
+
+    /// Asks the forge, unless the run is told to stop meanwhile.
+    async fn ask<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ForgeError>>,
+    ) -> Result<T, PublishError> {
+        stoppable(&self.door, asked).await
+    }
+
+    /// Does what the life of the pull request asks for.
+    pub(super) async fn publish(
+        &self,
+        report: &Report,
+        lock: &[u8],
+    ) -> Result<Published, PublishError> {
+        let (base_tip, branch_tip) = self.look().await?;
+        let wanted = self.wanted(report);
+        let branch = match branch_tip {
+            None => None,
+            Some(tip) => {
+                let mut own = self
+                    .workshop
+                    .own_commits(&tip, &base_tip, &self.lock_path)?;
+                if own.truncated {
+                    self.deepen(&tip).await?;
+                    own = self
+                        .workshop
+                        .own_commits(&tip, &base_tip, &self.lock_path)?;
+                }
+                Some(Branch::classify(
+                    tip,
+                    &base_tip,
+                    &own,
+                    &wanted.scope,
+                    &self.lock_path,
+                ))
+            }
+        };
+        let mut there = Situation {
+            base_lock: self
+                .workshop
+                .file_at(&base_tip, &self.lock_path)?
+                .as_deref()
+                .map(LockInfo::hash),
+            branch,
+            open: self
+                .ask(self.client.find_open(&self.branch, &self.base))
+                .await?,
+            closed: None,
+        };
+        let mut decision = decide(&wanted, &self.wishes.habits, &there);
+        if decision == Decision::LookAtClosed {
+            there.closed = Some(self.closed().await?);
+            decision = decide(&wanted, &self.wishes.habits, &there);
+        }
+        tracing::debug!("decided: {decision:?}");
+        self.act(decision, &there, report, lock).await
+    }
+
+    fn wanted(&self, report: &Report) -> Wanted {
+        Wanted {
+            scope: report.scope.id.clone(),
+            before: report.lock.before_hash.clone(),
+            lock: report.lock.after_hash.clone(),
+            digest: report.digest.clone(),
+            goal: goal(report, self.wishes.publish_unchanged),
+        }
+    }
+
+    /// Returns the closed pull requests from our branch, newest first: two pages at most.
+    async fn closed(&self) -> Result<Vec<PullRequest>, PublishError> {
+        let mut closed = Vec::new();
+        for page in 1..=2 {
+            let found = self
+                .ask(self.client.closed(&self.branch, &self.base, page))
+                .await?;
+            closed.extend(found.pulls);
+            if !found.more {
+                break;
+            }
+        }
+        Ok(closed)
+    }
+
+    async fn act(
+        &self,
+        decision: Decision,
+        there: &Situation,
+        report: &Report,
+        lock: &[u8],
+    ) -> Result<Published, PublishError> {
+        let open = there.open.as_ref();
+        let tip = there.branch.as_ref().map(|branch| &branch.tip);
+        let mut done = Published {
+            operation: Operation::None,
+            pull: open.map(|open| (open.number, open.url.clone())),
+            commit: None,
+            warnings: Vec::new(),
+        };
+        match decision {
+            Decision::Create { push } => {
+                if push {
+                    done.commit = Some(self.push(report, lock, tip).await?);
+                }
+                let (pull, existed) = self.open(report).await?;
+                done.pull = Some((pull.number, pull.url));
+                done.operation = if existed {
+                    Operation::Updated
+                } else {
+                    Operation::Created
+                };
+                done.warnings.extend(self.limits_of_the_token());
+            }
+            Decision::Update { push, edit } => {
+                if push {
+                    done.commit = Some(self.push(report, lock, tip).await?);
+                }
+                if let (true, Some(open)) = (edit, open) {
+                    self.edit(report, open).await?;
+                }
+                done.operation = Operation::Updated;
+                if push {
+                    done.warnings.extend(self.limits_of_the_token());
+                }
+            }
+            Decision::Nothing | Decision::LookAtClosed => {
+                if open.is_some() {
+                    done.operation = Operation::Unchanged;
+                }
+            }
+            Decision::Close => {
+                if let Some(open) = open {
+                    self.close(open, report).await?;
+                }
+                self.delete(tip).await?;
+                done.operation = Operation::Closed;
+            }
+            Decision::DeleteBranch => self.delete(tip).await?,
+            Decision::Blocked(blocked) => {
+                done.operation = Operation::Blocked;
+                done.warnings.push(self.blocked(&blocked, open).await?);
+            }
+            Decision::Declined(number) => {
+                done.operation = Operation::Declined;
+                done.warnings.push(format!(
+                    "pull request {number} with this very lock was closed unmerged, so it is not opened again; a new lock will be"
+                ));
+            }
+            Decision::Held => {
+                done.operation = Operation::Held;
+                done.warnings.push(format!(
+                    "the label {} is on the pull request, so it is left alone",
+                    self.wishes.habits.hold_label
+                ));
+            }
+            Decision::Stale => {
+                done.operation = Operation::Stale;
+                done.warnings.push(format!(
+                    "flake.lock on `{}` has moved since the commit that was reported on ({}), so nothing was done; the next run \
+                     starts from there",
+                    self.base,
+                    self.head.short()
+                ));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Makes the commit and pushes it, if nobody moved the branch since we looked. Returns the commit.
+    async fn push(
+        &self,
+        report: &Report,
+        lock: &[u8],
+        tip: Option<&CommitId>,
+    ) -> Result<CommitId, PublishError> {
+        if self.ask(self.client.is_protected(&self.branch)).await? {
+            return Err(PublishError::BranchIsProtected(self.branch.to_string()));
+        }
+        let commit = NewCommit {
+            parent: self.head.clone(),
+            path: self.lock_path.clone(),
+            content: lock.to_vec(),
+            message: self.wishes.templates.commit_message(
+                report,
+                &report.scope.id,
+                &report.lock.after_hash,
+            )?,
+            author: self.wishes.author.clone(),
+            fallback: self.wishes.bot.clone(),
+            at: self.now,
+            signoff: self.wishes.signoff,
+            signing: self.wishes.signing.clone(),
+        };
+        let commit = self.workshop.commit(&self.door, &commit).await?;
+        self.transport.push(&commit, &self.branch, tip).await?;
+        tracing::info!("pushed {} to {}", commit.short(), self.branch);
+        Ok(commit)
+    }
+
+    /// Opens the pull request; returns whether there was one after all, brought up to date then.
+    async fn open(&self, report: &Report) -> Result<(PullRequest, bool), PublishError> {
+        let title = self.wishes.templates.title(report)?;
+        let new = NewPullRequest {
+            head: self.branch.clone(),
+            base: self.base.clone(),
+            body: self.body(report, &title, "")?.unwrap_or_default(),
+            title,
+        };
+        let Opened { pull, existed } = self.ask(self.client.open(&new)).await?;
+        // Another run was quicker, or our own request did arrive.
+        if existed && Marker::read(&pull.body) != Marker::read(&new.body) {
+            self.edit(report, &pull).await?;
+        }
+        Ok((pull, existed))
+    }
+
+    async fn edit(&self, report: &Report, open: &PullRequest) -> Result<(), PublishError> {
+        let title = self.wishes.templates.title(report)?;
+        let body = self
+            .body(report, &title, &forge::notes(&open.body))?
+            .ok_or_else(|| PublishError::NotesTooLong(open.number.to_string()))?;
+        let edit = PullRequestEdit {
+            title: forge::title_edit(open, &title),
+            body: Some(body),
+        };
+        self.ask(self.client.edit(open.number, &edit)).await
+    }
+
+    /// Returns the body with its marker and people's notes; none where the notes leave no room.
+    fn body(
+        &self,
+        report: &Report,
+        title: &str,
+        notes: &str,
+    ) -> Result<Option<String>, PublishError> {
+        let Some(room) = forge::room_beside(notes) else {
+            return Ok(None);
+        };
+        let marker = Marker {
+            scope: report.scope.id.clone(),
+            lock: report.lock.after_hash.clone(),
+            digest: report.digest.clone(),
+            title: forge::title_hash(title),
+            draft: false,
+            obsolete: false,
+        };
+        let text = self.wishes.templates.body(report, room)?;
+        Ok(Some(forge::body(&marker, &text, notes)))
+    }
+
+    /// Says on the pull request why it is closed, and closes it. Whatever of it was done before is not done twice.
+    async fn close(&self, open: &PullRequest, report: &Report) -> Result<(), PublishError> {
+        if let Some(body) = forge::closed_as_obsolete(&open.body).filter(|body| *body != open.body)
+        {
+            let edit = PullRequestEdit {
+                title: None,
+                body: Some(body),
+            };
+            self.ask(self.client.edit(open.number, &edit)).await?;
+        }
+        let why = match report.outcome {
+            Outcome::LockUnchanged => "an update gives the lock that the base already has",
+            Outcome::ClosuresUnchanged | Outcome::Changed => "the update changes no host any more",
+        };
+        // Told apart by the report: one that is opened again and closed again says so again.
+        let mark = format!(
+            "<!-- flake-herald note=obsolete digest={} -->",
+            report.digest
+        );
+        let text = format!(
+            "{mark}\nThere is nothing left to merge here: {why}. flake-herald closes this pull request, and opens another when there is."
+        );
+        self.ask(self.client.note_once(open.number, &mark, &text))
+            .await?;
+        self.ask(self.client.close(open.number)).await
+    }
+
+    async fn delete(&self, tip: Option<&CommitId>) -> Result<(), PublishError> {
+        if let Some(tip) = tip {
+            self.transport.delete(&self.branch, tip).await?;
+        }
+        Ok(())
+    }
+
+    /// Says why the pull request is left alone: here, and once on the pull request if people are at work on it.
+    async fn blocked(
+        &self,
+        blocked: &Blocked,
+        open: Option<&PullRequest>,
+    ) -> Result<String, PublishError> {
+        match blocked {
+            Blocked::OtherScope(scope) => Ok(format!(
+                "the branch {} belongs to a run of another scope ({scope}), so it is left alone: give this run its own with --branch",
+                self.branch
+            )),
+            Blocked::Foreign(commit) => {
+                let what = format!(
+                    "the branch {} has a commit that is not flake-herald's ({}), so it is left alone",
+                    self.branch,
+                    commit.short()
+                );
+                if let Some(open) = open {
+                    const MARK: &str = "<!-- flake-herald note=blocked -->";
+                    let text = format!(
+                        "{MARK}\nThis branch has a commit that is not flake-herald's (`{}`), so flake-herald leaves it and this pull request \
+                         alone from now on. Merge or close it, or take the commit away, and it goes on.",
+                        commit.short()
+                    );
+                    self.ask(self.client.note_once(open.number, MARK, &text))
+                        .await?;
+                }
+                Ok(format!("{what}: merge or close it, or delete the branch"))
+            }
+        }
+    }
+
+    /// Says what the job's own token does not do, where that is not what people expect of a pull request.
+    fn limits_of_the_token(&self) -> Option<String> {
+        if !self.automatic {
+            return None;
+        }
+        let what = match self.kind {
+            ForgeKind::Github => {
+                "the workflows of this pull request wait for somebody's approval, because the job's own token opened it"
+            }
+            ForgeKind::Forgejo | ForgeKind::Gitea => {
+                "no workflow runs for this pull request, because the job's own token opened it"
+            }
+        };
+        Some(format!(
+            "{what}: a token of its own in FLAKE_HERALD_TOKEN starts them"
+        ))
+    }
+}
+
+/// Waits for the forge's answer, unless the run is told to stop: what hangs must not keep it.
+async fn stoppable<T>(
+    door: &Door,
+    asked: impl Future<Output = Result<T, ForgeError>>,
+) -> Result<T, PublishError> {
+    tokio::select! {
+        answer = asked => Ok(answer?),
+        stop = door.cancel().cancelled() => Err(PublishError::Stopped(stop)),
+    }
+}
+
+impl Published {
+    /// Returns what the report says of the pull request.
+    pub(super) fn into_info(self, publishing: &Publishing) -> PullRequestInfo {
+        PullRequestInfo {
+            operation: self.operation,
+            number: self.pull.as_ref().map(|(number, _)| number.0),
+            url: self.pull.map(|(_, url)| url),
+            branch: publishing.branch.to_string(),
+            base: publishing.base.to_string(),
+            commit: self.commit.map(|commit| commit.to_string()),
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// Returns what a report calls for.
+fn goal(report: &Report, publish_unchanged: bool) -> Goal {
+    match report.outcome {
+        Outcome::Changed => Goal::Publish,
+        Outcome::ClosuresUnchanged if publish_unchanged => Goal::Publish,
+        Outcome::ClosuresUnchanged | Outcome::LockUnchanged => Goal::Obsolete {
+            proved: proves_nothing_changes(report),
+        },
+    }
+}
+
+/// Whether it is certain that no host changes: a lock that somebody gave says nothing of what an update would give, and a
+/// host that was not looked at may be the one that changes.
+fn proves_nothing_changes(report: &Report) -> bool {
+    let in_doubt = |host: &HostReport| {
+        matches!(host.status, Status::Broken | Status::AlreadyBroken) || host.counts_as_changed()
+    };
+    report.lock.origin == LockOrigin::Staged && !report.hosts.iter().any(in_doubt)
+}

@@ -1,0 +1,234 @@
+//! Texts of a pull request, with names and logs as bad as they come.
+
+use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::{Value, json};
+
+use super::{Report, Templates, body, summary};
+
+fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
+    let path = |name: &str| format!("/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-{name}");
+    let host = |i: usize| {
+        let status = ["broken", "changed", "unchanged", "skipped"][i % 4];
+        json!({
+            "name": format!("{foreign}{i}"), "kind": "nixos", "attr": "a", "system": "x86_64-linux", "status": status,
+            "reason": (status == "skipped").then_some(foreign),
+            "before": {"drv_path": path("a.drv"), "out_path": path("a"), "paths": 1, "nar_size": 1},
+            "after": {"drv_path": path("b.drv"), "out_path": path("b"), "paths": 1, "nar_size": 1},
+            "diff": null, "impact": null,
+            "failure": (status == "broken").then(|| json!({
+                "stage": "build", "side": "after", "error": foreign, "derivation": path("c.drv"),
+                "log_tail": vec![foreign; log], "log_path": null,
+            })),
+        })
+    };
+    let input = |i: usize| {
+        json!({
+            "name": format!("{foreign}in{i}"), "type": "git", "original": foreign,
+            "before": {"rev": "1234567890", "date": "2026-01-01", "url": foreign, "follows": null},
+            "after": {"rev": null, "date": null, "url": foreign, "follows": null},
+            "compare_url": null, "transitive": false,
+        })
+    };
+    let value: Value = json!({
+        "schema": 1, "tool": {"name": "t", "version": "1"}, "nix": {"version": "2", "store_dir": "/nix/store"},
+        "flake": {"dir": ".", "rev": null},
+        "scope": {"id": "", "dir": ".", "kinds": [], "attrs": [], "hosts": [], "exclude_hosts": [], "inputs": [], "exclude_inputs": []},
+        "lock": {"before_hash": "a", "after_hash": "b", "origin": "staged", "completed": false},
+        "outcome": "changed", "excluded": [{"kind": "nixos", "name": foreign, "pattern": "*"}],
+        "inputs": (0..inputs).map(input).collect::<Vec<_>>(), "hosts": (0..hosts).map(host).collect::<Vec<_>>(),
+        "fleet": {"hosts": 0, "changed": 0, "unchanged": 0, "broken": 0, "already_broken": 0, "mended": 0, "skipped": 0,
+            "unknown": 0, "size_delta": 0},
+        "warnings": [foreign], "digest": "", "timing": {"started": "", "total_ms": 0, "steps": []}, "pull_request": null,
+    });
+    let mut report: Report = serde_json::from_value(value).unwrap();
+    report.fleet = super::Fleet::of(&report.hosts);
+    report
+}
+
+/// What a forge would read as text: all but code, in Markdown and in HTML.
+fn outside_code(markdown: &str) -> String {
+    let (mut block, mut html) = (false, false);
+    let mut out = String::new();
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => block = true,
+            Event::End(TagEnd::CodeBlock) => block = false,
+            Event::InlineHtml(text) if &*text == "<code>" => html = true,
+            Event::InlineHtml(text) if &*text == "</code>" => html = false,
+            Event::Html(text) => {
+                // `<code>` and `<pre>` hold no mark of their own: up to the next `<` it is theirs.
+                let text = text.replace("<code>", "\u{1}").replace("<pre>", "\u{1}");
+                for part in text.split('<') {
+                    out.push_str(part.split('\u{1}').next().unwrap());
+                }
+            }
+            Event::Text(text) | Event::InlineHtml(text) if !block && !html => out.push_str(&text),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn templates(title: &str, commit: &str, body: Option<&str>) -> Templates {
+    Templates::new(title.to_owned(), commit.to_owned(), body.map(str::to_owned))
+}
+
+#[test]
+fn a_plain_template_gives_plain_texts() {
+    let report = report(3, 2, "n", 1);
+    let plain = templates(Templates::DEFAULT_TITLE, Templates::DEFAULT_TITLE, None);
+    plain.check().unwrap();
+    assert_eq!(plain.title(&report).unwrap(), "chore: update flake inputs");
+    assert_eq!(
+        plain.commit_message(&report, "id", "hash").unwrap(),
+        "chore: update flake inputs\n\n    `nin0` `1234567 2026-01-01` → `n`\n    `nin1` `1234567 2026-01-01` → `n`\n\n\
+         Flake-Herald-Scope: id\nFlake-Herald-Lock: hash\n"
+    );
+    assert_eq!(
+        plain.body(&report, 60_000).unwrap(),
+        super::to_markdown(&report)
+    );
+    assert_eq!(
+        summary(&report),
+        "2 of 3 hosts change, 1 broken; `nin0` `1234567 2026-01-01` → `n`, `nin1` `1234567 2026-01-01` → `n`"
+    );
+}
+
+#[test]
+fn trailers_join_the_users_own() {
+    let report = report(1, 1, "n", 1);
+    let message = templates(
+        "t",
+        "s\n\ntext\n\nSigned-off-by: A\nFlake-Herald-Lock: no",
+        None,
+    )
+    .commit_message(&report, "id", "hash")
+    .unwrap();
+    assert_eq!(
+        message,
+        "s\n\ntext\n\nSigned-off-by: A\nFlake-Herald-Scope: id\nFlake-Herald-Lock: hash\n"
+    );
+}
+
+#[test]
+fn a_templates_fault_is_told() {
+    let report = report(1, 1, "n", 1);
+    let told = |source: &str| {
+        let error = templates(source, "c", None).title(&report).unwrap_err();
+        format!("{error} | {}", error.hint().is_some())
+    };
+    let table = [
+        "{{ nothing }}",
+        "{{ inputs[0].name | safe }}",
+        "{% if %}",
+        "  ",
+        "` {{ outcome }}",
+    ]
+    .map(told);
+    let start = [
+        "undefined value",
+        "unknown filter",
+        "syntax error",
+        "empty text",
+        "backtick",
+    ];
+    for (line, words) in table.iter().zip(start) {
+        assert!(line.contains(words), "{line}");
+        assert!(line.starts_with("the template of the title"), "{line}");
+    }
+    assert!(templates("x", "{% for %}", None).check().is_err());
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    assert!(told(endless).contains("fuel"), "{}", told(endless));
+    for body in [
+        "<!-- {{ body }} -->",
+        "```\n{{ body }}\n```",
+        "<a href={{ outcome }}>",
+    ] {
+        assert!(
+            templates("x", "x", Some(body)).body(&report, 9000).is_err(),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn failures_and_inputs_stay_longest() {
+    let report = report(400, 3, "n", 3);
+    let whole = body(&report, usize::MAX);
+    assert_eq!(whole, super::to_markdown(&report));
+    for (budget, words) in [
+        (whole.len() - 1, "80 more unchanged hosts"),
+        (30_000, "95 more unchanged hosts"),
+        (2_000, "more hosts that fail"),
+        (2_000, "### `n0` broken"),
+        (700, "| `nin2` |"),
+    ] {
+        let text = body(&report, budget);
+        assert!(
+            text.len() <= budget && text.contains(words),
+            "{budget} {words}: {text}"
+        );
+        assert!(
+            text.contains("| `nin0` |") && text.contains("report.md"),
+            "{text}"
+        );
+    }
+}
+
+const LINES: &[&str] = &[
+    "{{ inputs[0].name }}",
+    "see {{ inputs[0].name }}{{ inputs[0].original }} and {{ summary }}",
+    "`{{ inputs[0].name }}` and ` {{ inputs[0].original }} `",
+    "{% set x %}<{{ inputs[0].name }}>{% endset %}{{ x }} {{ x | upper }} {{ x ~ inputs[0].name }}",
+    "{% macro m(a) %}in {{ a }}{% endmacro %}{{ m(inputs[0].name) }} {{ m(1) | replace('in', inputs[0].name) }}",
+    "{% autoescape false %}{{ inputs[0].name }}{{ [inputs[0].name, 1] | join(', ') }}{% endautoescape %}",
+    "{{ inputs | map(attribute='name') | join(', ') }} {{ inputs[0] }} {{ [inputs[0].name] }}",
+    "{% filter upper %}{{ inputs[0].name }}{% endfilter %}{{ inputs[0].name[1:] }}",
+    "\\{{ inputs[0].name }}",
+];
+
+const BODIES: &[&str] = &[
+    "| a | b |\n| --- | --- |\n| {{ inputs[0].name }} | {{ inputs[0].original }} |\n",
+    "<details><summary>{{ inputs[0].name }}</summary>\n\n{{ warnings | fence }}\n\n</details>\n\n{{ summary }}",
+    "text\n\n{{ warnings | fence }}\n\n{{ body }}\n",
+    "[{{ inputs[0].name }}]({{ inputs[0].original }})",
+    "- {{ inputs[0].name }}\n- `x` {{ inputs[0].original }} `\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn no_text_leaves_its_code_and_no_budget_is_passed(
+        middle in "(@|`|``|```|~~~|#|<b>|</code>|-->|\\||\\\\|\\)|\\]\\(|\n|\r|x| |\u{202e}){0,12}",
+        hosts in 0_usize..30, inputs in 1_usize..30, log in 0_usize..40, budget in 0_usize..9000,
+    ) {
+        let foreign = format!("zq{middle}zq");
+        let report = report(hosts, inputs, &foreign, log);
+        let text = body(&report, budget);
+        prop_assert!(text.len() <= budget, "{} > {budget}", text.len());
+        prop_assert_eq!(&text, &body(&report, budget));
+        prop_assert!(!outside_code(&text).contains("zq"), "{text}");
+        prop_assert!(!outside_code(&summary(&report)).contains("zq"));
+        for line in LINES.iter().chain(BODIES) {
+            let templates = templates(line, line, Some(line));
+            if let Ok(title) = templates.title(&report) {
+                prop_assert!(title.len() <= 250 && !title.contains('\n'));
+                if LINES.contains(line) {
+                    prop_assert!(!outside_code(&title).to_lowercase().contains("zq"), "{line}: {title}");
+                }
+            }
+            let text = templates.body(&report, budget + 200).unwrap();
+            prop_assert!(text.len() <= budget + 200, "{line}");
+            prop_assert!(!outside_code(&text).to_lowercase().contains("zq"), "{line}: {text}");
+            if let Ok(message) = templates.commit_message(&report, "i", "h") {
+                prop_assert!(message.len() <= 16 * 1024);
+                prop_assert!(message.ends_with("\nFlake-Herald-Scope: i\nFlake-Herald-Lock: h\n"));
+                if LINES.contains(line) {
+                    prop_assert!(!outside_code(&message).to_lowercase().contains("zq"), "{line}: {message}");
+                }
+            }
+        }
+    }
+}
