@@ -1,7 +1,7 @@
-//! The report as Markdown within a budget of bytes: shortened by importance, never in the middle of a fence or a table.
+//! The report as Markdown within a budget of bytes: shortened by importance, never in the middle of a fence, a table or a fold.
 
 use super::clean::is_unseen;
-use super::markdown::{cell, code, fence};
+use super::markdown::{cell, code, entities, fence};
 use super::text::{HostNames, body as host_body, headline, revision};
 use super::{Outcome, Report, Status};
 
@@ -259,6 +259,7 @@ impl<'a> Parts<'a> {
             &mut out,
             &self.failing,
             limits.failures,
+            false,
             limits.width,
             |lines| ends(lines, limits.failure_lines, limits.width),
         );
@@ -269,10 +270,13 @@ impl<'a> Parts<'a> {
             "host that fails",
             "hosts that fail",
         );
+        // One host is what the reader came for; of many each is opened by who asks for it.
+        let folded = self.failing.len() + self.others.len() > 1;
         hosts(
             &mut out,
             &self.others,
             limits.hosts,
+            folded,
             limits.width,
             |lines| start(lines, limits.lines, limits.width),
         );
@@ -351,16 +355,23 @@ fn hosts(
     out: &mut String,
     hosts: &[HostPart],
     most: usize,
+    folded: bool,
     width: usize,
     shorten: impl Fn(&[String]) -> String,
 ) {
     for host in hosts.iter().take(most) {
-        out.push_str("\n### ");
-        out.push_str(&code(&short(&host.name, width)));
-        out.push(' ');
-        out.push_str(host.status.as_str());
-        out.push_str("\n\n");
-        out.push_str(&fence(&shorten(&host.lines)));
+        let (name, status) = (short(&host.name, width), host.status.as_str());
+        let lines = fence(&shorten(&host.lines));
+        if folded {
+            // Around what is folded Markdown needs an empty line, or it is taken for HTML.
+            out.push_str("\n<details><summary>");
+            out.push_str(&entities(&name));
+            out.extend([" ", status, "</summary>\n\n", &lines, "\n</details>\n"]);
+        } else {
+            out.push_str("\n### ");
+            out.push_str(&code(&name));
+            out.extend([" ", status, "\n\n", &lines]);
+        }
     }
 }
 

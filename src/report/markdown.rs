@@ -28,6 +28,24 @@ pub(super) fn code(text: &str) -> String {
     format!("{ticks}{pad}{text}{pad}{ticks}")
 }
 
+/// Returns `text` as code that is code in Markdown, tables and HTML alike, and has no mark of any of them.
+pub(super) fn entities(text: &str) -> String {
+    format!("<code>{}</code>", entities_of(text, false))
+}
+
+pub(super) fn entities_of(text: &str, breaks: bool) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' if breaks => out.push_str("&#10;"),
+            c if is_unseen(c) => out.push(' '),
+            c if c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii() => out.push(c),
+            c => out.extend(["&#", &u32::from(c).to_string(), ";"]),
+        }
+    }
+    out
+}
+
 /// Returns `text` as a code span within a table, where `|` ends a cell even in code.
 pub(super) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")

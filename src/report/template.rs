@@ -14,7 +14,7 @@ use thiserror::Error as ThisError;
 use super::Report;
 use super::budget::{body, cut, short};
 use super::clean::is_unseen;
-use super::markdown::{code, fence};
+use super::markdown::{code, entities, entities_of, fence};
 use super::publication::{SUBJECT, commit_message, summary};
 
 /// Begins and ends a token. Private characters; a stray one in a template is dropped.
@@ -725,24 +725,6 @@ fn lines_of(text: &str) -> String {
     text.chars()
         .map(|c| if c == '\n' { c } else { flat(c) })
         .collect()
-}
-
-/// Returns `text` as code that is code in Markdown, tables and HTML alike, and has no mark of any of them.
-fn entities(text: &str) -> String {
-    format!("<code>{}</code>", entities_of(text, false))
-}
-
-fn entities_of(text: &str, breaks: bool) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\n' if breaks => out.push_str("&#10;"),
-            c if is_unseen(c) => out.push(' '),
-            c if c.is_ascii_alphanumeric() || c == ' ' || !c.is_ascii() => out.push(c),
-            c => out.extend(["&#", &u32::from(c).to_string(), ";"]),
-        }
-    }
-    out
 }
 
 /// Returns our own line with its code spans spelled in entities.

@@ -157,6 +157,7 @@ fn failures_and_inputs_stay_longest() {
     let report = report(400, 3, "n", 3);
     let whole = body(&report, usize::MAX);
     assert_eq!(whole, super::to_markdown(&report));
+    assert!(whole.contains("\n<details><summary><code>n1</code> changed</summary>\n\n```text\n"));
     for (budget, words) in [
         (whole.len() - 1, "80 more unchanged hosts"),
         (30_000, "95 more unchanged hosts"),
@@ -209,6 +210,7 @@ proptest! {
         let text = body(&report, budget);
         prop_assert!(text.len() <= budget, "{} > {budget}", text.len());
         prop_assert_eq!(&text, &body(&report, budget));
+        prop_assert_eq!(text.matches("\n<details>").count(), text.matches("\n</details>\n").count());
         prop_assert!(!outside_code(&text).contains("zq"), "{text}");
         prop_assert!(!outside_code(&summary(&report)).contains("zq"));
         for line in LINES.iter().chain(BODIES) {

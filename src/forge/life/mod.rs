@@ -97,9 +97,11 @@ impl Branch {
     ///
     /// A commit is ours only if it has our trailers, differs from its parent in the flake's lock and nothing else, and that
     /// lock has the hash it names. A merge of the base that leaves the lock alone (the forge's "update branch") counts.
+    ///
+    /// On top of one of `tops` it is not behind: the base's tip, and the commit that a new one of ours would come after.
     pub fn classify(
         tip: CommitId,
-        base_tip: &CommitId,
+        tops: &[&CommitId],
         own: &OwnCommits,
         scope: &str,
         lock_path: &str,
@@ -115,7 +117,7 @@ impl Branch {
         let newest = commits.first();
         let last_parent = newest.and_then(|commit| commit.parents.last());
         Self {
-            behind: newest.is_some() && last_parent != Some(base_tip),
+            behind: last_parent.is_some_and(|parent| !tops.contains(&parent)),
             lock: newest
                 .and_then(|commit| commit.lock.as_deref())
                 .map(sha256_hex),

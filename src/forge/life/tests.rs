@@ -99,7 +99,7 @@ fn branch(commits: &[CommitFacts]) -> Branch {
     let tip = commits
         .first()
         .map_or_else(|| id('b'), |commit| commit.id.clone());
-    Branch::classify(tip, &id('b'), &own(commits), SCOPE, LOCK_PATH)
+    Branch::classify(tip, &[&id('b')], &own(commits), SCOPE, LOCK_PATH)
 }
 
 fn own(commits: &[CommitFacts]) -> OwnCommits {
@@ -631,7 +631,7 @@ fn a_branch_belongs_to_who_made_all_of_it() {
         commits: vec![ours()],
         truncated: true,
     };
-    let cut = Branch::classify(id('c'), &id('b'), &cut, SCOPE, LOCK_PATH);
+    let cut = Branch::classify(id('c'), &[&id('b')], &cut, SCOPE, LOCK_PATH);
     assert_eq!(cut.owner, foreign('c'));
 }
 
@@ -641,12 +641,18 @@ fn where_a_branch_stands_is_read_from_its_tip() {
     assert!(!on_top.behind);
     assert_eq!(on_top.lock, Some(hash("new")));
     assert_eq!(on_top.parent_lock, Some(hash("base")));
-    let behind = Branch::classify(id('c'), &id('f'), &own(&[ours()]), SCOPE, LOCK_PATH);
+    let behind = Branch::classify(
+        id('c'),
+        &[&id('f'), &id('a')],
+        &own(&[ours()]),
+        SCOPE,
+        LOCK_PATH,
+    );
     assert!(behind.behind);
     // What counts of a merge is what was merged in.
     let merged = Branch::classify(
         id('d'),
-        &id('e'),
+        &[&id('f'), &id('e')],
         &own(&[merge_of_base(), ours()]),
         SCOPE,
         LOCK_PATH,

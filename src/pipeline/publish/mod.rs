@@ -117,7 +117,7 @@ impl Publishing {
         if !changed.is_empty() {
             return Err(PublishError::Dirty(changed));
         }
-        let place = Place::find(&wishes, &checkout).await?;
+        let place = stoppable(&context.door, Place::find(&wishes, &checkout)).await?;
         let base = match (&wishes.base, &place.runner_base) {
             (Some(base), _) => base.clone(),
             (None, Some(base)) => base.parse()?,
@@ -247,7 +247,7 @@ impl Publishing {
                 }
                 Some(Branch::classify(
                     tip,
-                    &base_tip,
+                    &[&base_tip, &self.head],
                     &own,
                     &wanted.scope,
                     &self.lock_path,
@@ -552,10 +552,13 @@ impl Publishing {
 }
 
 /// Waits for the forge's answer, unless the run is told to stop: what hangs must not keep it.
-async fn stoppable<T>(
+async fn stoppable<T, E>(
     door: &Door,
-    asked: impl Future<Output = Result<T, ForgeError>>,
-) -> Result<T, PublishError> {
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, PublishError>
+where
+    PublishError: From<E>,
+{
     tokio::select! {
         answer = asked => Ok(answer?),
         stop = door.cancel().cancelled() => Err(PublishError::Stopped(stop)),
