@@ -240,12 +240,12 @@ fn wishes(config: &Config) -> Result<Wishes, Error> {
                 .map_err(|source| Error::file(&file.value, source))?,
         ),
     };
-    let branch = |name: &Option<Sourced<String>>| -> Result<Option<BranchName>, PublishError> {
-        Ok(name
-            .as_ref()
+    let branch = |key, name: &Option<Sourced<String>>| {
+        name.as_ref()
             .filter(|name| !matches!(name.origin, Origin::Runner(_)))
-            .map(|name| name.value.parse())
-            .transpose()?)
+            .map(|name| name.value.parse::<BranchName>())
+            .transpose()
+            .map_err(|source| PublishError::Setting { key, source })
     };
     Ok(Wishes {
         forge: match publish.forge.value {
@@ -265,8 +265,8 @@ fn wishes(config: &Config) -> Result<Wishes, Error> {
         token: config.token.as_ref().map(|token| token.value.clone()),
         runner: config.runner.as_ref().map(runner_says).transpose()?,
         workspace: workspace(config),
-        base: branch(&publish.base)?,
-        branch: branch(&publish.branch)?,
+        base: branch("base", &publish.base)?,
+        branch: branch("branch", &publish.branch)?,
         remote: publish.remote.as_ref().map(|remote| remote.value.clone()),
         templates: Templates::new(
             publish.title.value.clone(),
@@ -336,7 +336,12 @@ fn address(url: &HttpUrl) -> Result<Url, Error> {
 }
 
 fn repository(slug: &Slug) -> Result<RepoSlug, PublishError> {
-    Ok(format!("{}/{}", slug.owner, slug.name).parse()?)
+    format!("{}/{}", slug.owner, slug.name)
+        .parse()
+        .map_err(|source| PublishError::Setting {
+            key: "repository",
+            source,
+        })
 }
 
 /// Returns who a runner's jobs act as, as each forge shows it.

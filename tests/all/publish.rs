@@ -439,3 +439,100 @@ fn what_was_done_is_in_outputs_and_report() {
         assert!(outputs.contains(&expected), "{outputs}");
     }
 }
+
+#[test]
+fn a_signed_commit_is_what_git_verifies() {
+    let scene = Scene::new(Dialect::Forgejo, Transport::Http);
+    let key = scene.env.dir().join("key");
+    let mut keygen = scene.env.command("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "bot", "-f"]);
+    let _made = scene.env.output(keygen.arg(&key)).success();
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let signers = scene
+        .env
+        .write("signers", format!("owner@example.org {public}"));
+    let report = scene.report(2);
+    let key = key.display().to_string();
+    scene
+        .publish_with(&report, 2, &["--signing-key-file", &key])
+        .is("created");
+    let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
+    // The command fails where the signature is not good.
+    scene.bare_git(&["-c", &allowed, "verify-commit", BRANCH]);
+
+    // As the repository says, without a flag.
+    scene.git(&["config", "commit.gpgsign", "true"]);
+    scene.git(&["config", "gpg.format", "ssh"]);
+    scene.git(&["config", "user.signingkey", &key]);
+    scene.publish(3).is("updated");
+    scene.bare_git(&["-c", &allowed, "verify-commit", BRANCH]);
+
+    // Wanted, and not to be had: nothing is pushed unsigned.
+    let tip = scene.tip(BRANCH);
+    scene.git(&["config", "user.signingkey", "/nowhere/key"]);
+    let done = scene.publish(4);
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    assert!(
+        done.output.stderr.contains("/nowhere/key"),
+        "{}",
+        done.output
+    );
+    let report = scene.report(4);
+    let done = scene.publish_with(&report, 4, &["--signing-key-file", "/nowhere/other"]);
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    assert!(
+        done.output
+            .stderr
+            .contains("the signing key /nowhere/other cannot be read"),
+        "{}",
+        done.output
+    );
+    assert_eq!(scene.tip(BRANCH), tip);
+}
+
+#[test]
+fn the_jobs_own_token_works_and_says_what_it_does_not_do() {
+    for dialect in [Dialect::Forgejo, Dialect::Github] {
+        let scene = Scene::new(dialect, Transport::Http);
+        let automatic = crate::support::forge::Token::new("automatic", "the-jobs-own-token");
+        scene
+            .forge
+            .state()
+            .add_token(automatic.automatic_of(SLUG, dialect));
+        let report = scene.report(2);
+        let mut command = scene.command(&report, 2, &[]);
+        command.env_remove("FLAKE_HERALD_TOKEN");
+        let (kind, prefix, api) = match dialect {
+            Dialect::Github => ("GITHUB_ACTIONS", "GITHUB", scene.forge.api_url()),
+            _ => ("FORGEJO_ACTIONS", "FORGEJO", scene.forge.api_url()),
+        };
+        command
+            .env(kind, "true")
+            .env("GITHUB_ACTIONS", "true")
+            .env(format!("{prefix}_TOKEN"), "the-jobs-own-token")
+            .env(format!("{prefix}_SERVER_URL"), scene.forge.server_url())
+            .env(format!("{prefix}_API_URL"), api)
+            .env(format!("{prefix}_REPOSITORY"), SLUG)
+            .env(format!("{prefix}_REF_NAME"), "main");
+        // Who commits says git's configuration; without one, it is the runner's bot.
+        for name in ["AUTHOR", "COMMITTER"] {
+            command.env_remove(format!("GIT_{name}_NAME"));
+            command.env_remove(format!("GIT_{name}_EMAIL"));
+        }
+        let done = Scene::finished(scene.env.output(&mut command)).is("created");
+        assert!(
+            done.warnings[0].contains("FLAKE_HERALD_TOKEN"),
+            "{:?}",
+            done.warnings
+        );
+        scene.is_published(BRANCH, 2);
+        let by = scene.bare_git(&["log", "-1", "--format=%an %cn", BRANCH]);
+        let bot = match dialect {
+            Dialect::Github => "github-actions[bot]",
+            _ => "forgejo-actions",
+        };
+        assert_eq!(by, format!("{bot} {bot}"));
+        let user = &scene.open_from(BRANCH)[0].user;
+        assert_eq!(user, bot);
+    }
+}

@@ -1,5 +1,7 @@
 //! Why a report cannot be published: what failed, and what to do.
 
+use std::io;
+
 use thiserror::Error;
 
 use crate::command::Stop;
@@ -23,6 +25,14 @@ pub enum PublishError {
     /// A name that is none.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A setting that is no name.
+    #[error("`{key}`: {source}")]
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        source: NameError,
+    },
     /// A template.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -147,6 +157,14 @@ pub enum PublishError {
     /// The notes leave no room.
     #[error("the notes that people wrote into pull request {0} leave no room for a report")]
     NotesTooLong(String),
+    /// The key's file.
+    #[error("the signing key {file} cannot be read: {source}")]
+    KeyFile {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Reports of another commit.
     #[error("the reports are about commit {reported}, and the checkout is at {head}")]
     OtherCommit {
@@ -255,6 +273,7 @@ impl PublishError {
                 "check out the base's tip, or more of its history (`fetch-depth: 0`)"
             }
             Self::NotesTooLong(_) => "shorten what stands under the line that keeps it",
+            Self::KeyFile { .. } => "name the key's file with --signing-key-file",
             Self::OtherCommit { .. } => "check out that commit, or report again",
             Self::NoReportedCommit => "report on a clean checkout",
             Self::OtherDirectory { .. } => "name the flake's directory with --flake",
@@ -265,7 +284,11 @@ impl PublishError {
                 "the reports or the lock were changed on their way here; report again, or find out where"
             }
             Self::NoReports(_) => "`flake-herald report --output-dir DIR` writes one",
-            Self::Name(_) | Self::NoCommit | Self::Archived(_) | Self::Stopped(_) => return None,
+            Self::Name(_)
+            | Self::Setting { .. }
+            | Self::NoCommit
+            | Self::Archived(_)
+            | Self::Stopped(_) => return None,
         };
         Some(hint.to_owned())
     }

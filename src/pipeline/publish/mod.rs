@@ -17,8 +17,8 @@ use crate::forge::{
     Wanted, decide,
 };
 use crate::git::{
-    BranchName, Checkout, CommitId, Contained, Identity, NewCommit, RepoSlug, Seen, Signing,
-    Transport, Want, Workshop,
+    BranchName, Checkout, CommitId, Contained, Identity, NewCommit, RepoSlug, Seen, SignHow,
+    Signing, Transport, Want, Workshop,
 };
 use crate::report::{
     HostReport, LockInfo, LockOrigin, Operation, Outcome, PullRequestInfo, Report, Status,
@@ -173,10 +173,44 @@ impl Publishing {
             lock_path,
         };
         publishing.look().await?;
+        publishing.rehearse().await?;
         Ok(publishing)
     }
 
-    /// Returns a file of that commit.
+    /// Makes a commit that nobody will see: that there is nobody to make it, or that the lock is a link, is found before the work.
+    ///
+    /// It is not signed, for a key may want to be touched each time; that the key's file is there can be seen without.
+    async fn rehearse(&self) -> Result<(), PublishError> {
+        if let Some(file) = &self.wishes.signing.key_file {
+            std::fs::metadata(file).map_err(|source| PublishError::KeyFile {
+                file: file.display().to_string(),
+                source,
+            })?;
+        }
+        let unsigned = Signing {
+            how: SignHow::Off,
+            key_file: None,
+        };
+        let commit = self.new_commit(Vec::new(), "a rehearsal".to_owned(), unsigned);
+        self.workshop.commit(&self.door, &commit).await?;
+        Ok(())
+    }
+
+    fn new_commit(&self, content: Vec<u8>, message: String, signing: Signing) -> NewCommit {
+        NewCommit {
+            parent: self.head.clone(),
+            path: self.lock_path.clone(),
+            content,
+            message,
+            author: self.wishes.author.clone(),
+            fallback: self.wishes.bot.clone(),
+            at: self.now,
+            signoff: self.wishes.signoff,
+            signing,
+        }
+    }
+
+    /// Returns a file of the commit that is reported on and built upon.
     pub(super) fn file_at_head(&self, path: &str) -> Result<Option<Vec<u8>>, PublishError> {
         Ok(self.workshop.file_at(&self.head, path)?)
     }
@@ -394,21 +428,12 @@ impl Publishing {
         if self.ask(self.client.is_protected(&self.branch)).await? {
             return Err(PublishError::BranchIsProtected(self.branch.to_string()));
         }
-        let commit = NewCommit {
-            parent: self.head.clone(),
-            path: self.lock_path.clone(),
-            content: lock.to_vec(),
-            message: self.wishes.templates.commit_message(
-                report,
-                &report.scope.id,
-                &report.lock.after_hash,
-            )?,
-            author: self.wishes.author.clone(),
-            fallback: self.wishes.bot.clone(),
-            at: self.now,
-            signoff: self.wishes.signoff,
-            signing: self.wishes.signing.clone(),
-        };
+        let message = self.wishes.templates.commit_message(
+            report,
+            &report.scope.id,
+            &report.lock.after_hash,
+        )?;
+        let commit = self.new_commit(lock.to_vec(), message, self.wishes.signing.clone());
         let commit = self.workshop.commit(&self.door, &commit).await?;
         self.transport.push(&commit, &self.branch, tip).await?;
         tracing::info!("pushed {} to {}", commit.short(), self.branch);
