@@ -996,7 +996,13 @@ async fn a_branch_missing_on_forgejo_is_told_from_a_repository_missing() {
         (there(), missing(), "does not have the base branch"),
         (missing(), missing(), "finds no such repository"),
     ] {
-        let stage = Stage::new(ForgeKind::Forgejo, vec![missing(), head, base]).await;
+        // Who is told that the branch is missing asks again: it was pushed a moment ago.
+        let answers = [missing(), head, base];
+        let stage = Stage::new(
+            ForgeKind::Forgejo,
+            [answers.clone(), answers.clone(), answers].concat(),
+        )
+        .await;
         let error = stage.client().open(&new()).await.unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
     }
@@ -1036,7 +1042,8 @@ async fn refusals_of_github() {
             .set_body_json(json!({ "message": "Validation Failed", "errors": [fault] }))
     };
     let field = |name: &str| json!({ "resource": "PullRequest", "field": name, "code": "invalid" });
-    let error = error_of(kind, given(), true, fault(field("head"))).await;
+    let stage = Stage::new(kind, vec![fault(field("head")); 3]).await;
+    let error = stage.client().open(&new()).await.unwrap_err();
     assert!(matches!(error, ForgeError::MissingHead(_)), "{error}");
     assert!(
         error

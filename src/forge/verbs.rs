@@ -261,7 +261,7 @@ impl Forge for Client {
     }
 }
 
-/// Opens a pull request with at most two POSTs: after an answer that is lost, only once the list does not show it.
+/// Opens a pull request: after an answer that is lost, with one more POST, and only once the list does not show it.
 pub(super) async fn open_once(
     forge: &impl Forge,
     http: &Http,
@@ -269,6 +269,7 @@ pub(super) async fn open_once(
     post: impl AsyncFn() -> Result<PullRequest, ForgeError>,
 ) -> Result<Opened, ForgeError> {
     let mut again = true;
+    let mut lags = 1..LOOKS;
     loop {
         match post().await {
             Ok(pull) => {
@@ -290,6 +291,8 @@ pub(super) async fn open_once(
                 }
                 return Err(error);
             }
+            // The branch was pushed a moment ago, and what answers here may not have heard of it; nothing was done.
+            Err(ForgeError::MissingHead(_)) if lags.next().is_some() => http.pause().await,
             Err(error) if error.answer_is_lost() => {
                 http.pause().await;
                 if let Some(pull) = forge.find_open(&new.head, &new.base).await? {
