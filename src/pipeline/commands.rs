@@ -81,7 +81,7 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     }
     let context = context(config, world);
     let mut delivery = delivery(config);
-    delivery.prepare(&request)?;
+    delivery.prepare(&request, &[])?;
     let scratch = super::scratch()?;
     let looked = async {
         // What would keep the result from being published is found before hours of building.
@@ -114,7 +114,8 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let scratch = super::scratch()?;
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
-        let report = super::publish::gather(&config.reports)?;
+        let (report, mut inputs) =
+            super::publish::gather(&config.reports, delivery.directory.as_deref())?;
         let lock_path = config
             .update
             .lock
@@ -122,7 +123,8 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
             .map(|lock| lock.value.clone())
             .unwrap_or_default();
         let lock = std::fs::read(&lock_path).map_err(|source| Error::file(&lock_path, source))?;
-        delivery.prepare(&request)?;
+        inputs.push(lock_path);
+        delivery.prepare(&request, &inputs)?;
         let flake = request
             .flake
             .canonicalize()

@@ -24,12 +24,13 @@ pub struct Delivery {
 
 impl Delivery {
     /// Makes the directory, so that a wrong one is found before the work and not after it, and takes an earlier run's
-    /// files out of it: where this run fails, they must not pass for its own.
+    /// files out of it: where this run fails, they must not pass for its own. What this run itself was given, `inputs`, stays
+    /// there, for whoever tries again.
     ///
     /// # Errors
     ///
     /// It cannot be made or written to, or is the flake's own.
-    pub fn prepare(&mut self, request: &Request) -> Result<(), Error> {
+    pub fn prepare(&mut self, request: &Request, inputs: &[PathBuf]) -> Result<(), Error> {
         for file in self.runner_output.iter().chain(&self.runner_summary) {
             append(file, "")?;
         }
@@ -57,7 +58,12 @@ impl Delivery {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
             .chain(FILES.iter().map(|name| full.join(name)));
-        for path in old.filter(|path| path.is_file()) {
+        let inputs: Vec<PathBuf> = inputs
+            .iter()
+            .filter_map(|input| input.canonicalize().ok())
+            .collect();
+        let is_input = |path: &Path| path.canonicalize().is_ok_and(|path| inputs.contains(&path));
+        for path in old.filter(|path| path.is_file() && !is_input(path)) {
             std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
         }
         *dir = full;

@@ -1,8 +1,8 @@
 //! The life of the pull request, on both dialects and over both ways to push, with reports made beforehand.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::forge::{Dialect, Merging};
+use crate::support::forge::{Answer, Dialect, Fault, Merging, Moment, Next, Token, Trouble};
 use crate::support::scene::{BRANCH, SLUG, Scene, Transport, lock};
 
 /// A scenario, and what it is called where it fails.
@@ -36,6 +36,15 @@ const SCENARIOS: &[Scenario] = &[
     ("the branch is deleted", branch_deleted),
     ("a stale report", stale),
     ("it is to be kept though obsolete", kept),
+    ("comments are not allowed", no_comments),
+    (
+        "the branch goes away while it is closed",
+        gone_while_closing,
+    ),
+    (
+        "a report of an older commit, to be put on top",
+        behind_but_older,
+    ),
 ];
 
 fn on(dialect: Dialect, transport: Transport) {
@@ -409,6 +418,174 @@ fn kept(scene: &mut Scene) {
     scene.publish_with(&report, 1, &[]).is("closed");
 }
 
+/// A comment that the forge does not take keeps nothing from being done: it is a warning.
+fn no_comments(scene: &mut Scene) {
+    let refuse = |scene: &Scene| {
+        let body = json!({
+            "message": "token does not have at least one of required scope(s): [write:issue]"
+        });
+        scene.forge.fault(Fault::next(
+            "POST",
+            "/comments",
+            Trouble::Answer(Answer::json(403, &body)),
+        ));
+    };
+    scene.publish(2).is("created");
+    let theirs: &[u8] = b"{ }\n";
+    let ours = scene.tip(BRANCH).unwrap();
+    scene.forge.state().commit_on_branch(
+        SLUG,
+        BRANCH,
+        None,
+        &[("flake.nix", Some(theirs))],
+        "mend it",
+    );
+    refuse(scene);
+    let done = scene.publish(3).is("blocked");
+    assert_eq!(done.code, Some(0), "{}", done.output);
+    assert!(
+        done.warnings.iter().any(|it| it.contains("comment")),
+        "{:?}",
+        done.warnings
+    );
+    scene.forge.state().set_branch(SLUG, BRANCH, &ours);
+    refuse(scene);
+    let done = scene.publish(1).is("closed");
+    assert_eq!(done.code, Some(2), "{}", done.output);
+    assert!(
+        done.warnings.iter().any(|it| it.contains("comment")),
+        "{:?}",
+        done.warnings
+    );
+    assert_eq!(scene.open_from(BRANCH).len(), 0);
+    assert_eq!(scene.tip(BRANCH), None);
+}
+
+/// A forge, or a workflow, may delete the branch of what is closed before we do.
+fn gone_while_closing(scene: &mut Scene) {
+    scene.publish(2).is("created");
+    let bare = scene.bare.clone();
+    scene.forge.on_request(Box::new(move |_, request, moment| {
+        if moment == Moment::After && request.method == "PATCH" {
+            let reference = format!("refs/heads/{BRANCH}");
+            let _gone = std::process::Command::new("git")
+                .args(["update-ref", "-d", &reference])
+                .current_dir(&bare)
+                .status();
+        }
+        Next::Continue
+    }));
+    let done = scene.publish(1).is("closed");
+    assert_eq!(done.code, Some(2), "{}", done.output);
+}
+
+/// The checkout is what a commit is made on: what cannot be put on the base's tip is not pushed anew again and again.
+fn behind_but_older(scene: &mut Scene) {
+    let report = scene.report(2);
+    scene.publish_with(&report, 2, &[]).is("created");
+    let tip = scene.tip(BRANCH);
+    let readme: &[u8] = b"unrelated\n";
+    scene.forge.state().commit_on_branch(
+        SLUG,
+        "main",
+        None,
+        &[("README", Some(readme))],
+        "unrelated",
+    );
+    scene
+        .publish_with(&report, 2, &["--rebase-when", "behind"])
+        .is("unchanged");
+    assert_eq!(scene.tip(BRANCH), tip);
+}
+
+/// The job's own token is for the runner's own server, whatever address of an API is named.
+#[test]
+fn the_jobs_token_is_not_shown_to_another_api() {
+    let mut scene = Scene::new(Dialect::Forgejo, Transport::Http);
+    scene.env.set("FLAKE_HERALD_TOKEN", "");
+    scene
+        .forge
+        .state()
+        .add_token(Token::new("job", "t0ken-of-the-job").automatic_of(SLUG, Dialect::Forgejo));
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let api = format!("http://{}/api/v1", elsewhere.local_addr().unwrap());
+    let report = scene.report(2);
+    let run = |more: &[&str]| {
+        let mut command = scene.command(&report, 2, more);
+        command
+            .env("FORGEJO_ACTIONS", "true")
+            .env("FORGEJO_EVENT_NAME", "schedule")
+            .env("FORGEJO_SERVER_URL", scene.forge.server_url())
+            .env("FORGEJO_REPOSITORY", SLUG)
+            .env("FORGEJO_REF_NAME", "main")
+            .env("FORGEJO_TOKEN", "t0ken-of-the-job");
+        Scene::finished(scene.env.output(&mut command))
+    };
+    let done = run(&["--api-url", &api]);
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    assert!(
+        done.output.stderr.contains("FLAKE_HERALD_TOKEN"),
+        "{}",
+        done.output
+    );
+    assert!(elsewhere.accept().is_err(), "it was asked");
+    run(&["--api-url", &scene.forge.api_url()]).is("created");
+}
+
+/// The directory for the results may be the one that the reports are in, and what fails can be tried again.
+#[test]
+fn reports_outlive_a_run_that_fails() {
+    let scene = Scene::new(Dialect::Forgejo, Transport::Http);
+    let report = scene.report(2);
+    let dir = scene.env.dir().join("in").display().to_string();
+    let done = {
+        let mut command = scene.command(&report, 2, &["--output-dir", &dir]);
+        command.env("FLAKE_HERALD_TOKEN", "");
+        Scene::finished(scene.env.output(&mut command))
+    };
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    let mut again = scene.env.binary();
+    again.current_dir(&scene.checkout).args([
+        "publish",
+        &dir,
+        "--lock",
+        &format!("{dir}/flake.lock"),
+        "--output-dir",
+        &dir,
+        "--format",
+        "json",
+    ]);
+    Scene::finished(scene.env.output(&mut again)).is("created");
+    Scene::finished(scene.env.output(&mut again)).is("unchanged");
+}
+
+/// A report cannot say of a lock that lagged behind what is not in it.
+#[test]
+fn a_completed_lock_is_no_excuse_for_other_inputs() {
+    let scene = Scene::new(Dialect::Forgejo, Transport::Http);
+    let mut report = scene.report(2);
+    report.lock.completed = true;
+    for input in &mut report.inputs {
+        for revision in input.after.iter_mut() {
+            revision.rev = Some("f".repeat(40));
+            revision.url = Some(format!("github:NixOS/nixpkgs/{}", "f".repeat(40)));
+        }
+    }
+    report.seal();
+    let done = scene.publish_with(&report, 2, &[]);
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    assert!(
+        done.output.stderr.contains("other input changes"),
+        "{}",
+        done.output
+    );
+    let mut report = scene.report(2);
+    report.lock.completed = true;
+    report.seal();
+    scene.publish_with(&report, 2, &[]).is("created");
+}
+
 #[test]
 fn what_was_done_is_in_outputs_and_report() {
     let scene = Scene::new(Dialect::Forgejo, Transport::Http);
@@ -494,7 +671,7 @@ fn a_signed_commit_is_what_git_verifies() {
 fn the_jobs_own_token_works_and_says_what_it_does_not_do() {
     for dialect in [Dialect::Forgejo, Dialect::Github] {
         let scene = Scene::new(dialect, Transport::Http);
-        let automatic = crate::support::forge::Token::new("automatic", "the-jobs-own-token");
+        let automatic = Token::new("automatic", "the-jobs-own-token");
         scene
             .forge
             .state()

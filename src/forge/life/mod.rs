@@ -98,7 +98,8 @@ impl Branch {
     /// A commit is ours only if it has our trailers, differs from its parent in the flake's lock and nothing else, and that
     /// lock has the hash it names. A merge of the base that leaves the lock alone (the forge's "update branch") counts.
     ///
-    /// On top of one of `tops` it is not behind: the base's tip, and the commit that a new one of ours would come after.
+    /// It is behind unless it is on top of one of `tops`: the base's tip, and the commit that a push would put it on. Where
+    /// that one is older, a push would leave it behind again, and the next one too.
     pub fn classify(
         tip: CommitId,
         tops: &[&CommitId],
@@ -344,14 +345,16 @@ pub fn title_edit(open: &PullRequest, wanted: &str) -> Option<String> {
     let written = Marker::read(&open.body)?.title;
     let (prefix, current) = marker::split_draft_prefix(&open.title);
     let ours = marker::title_hash(current) == written;
-    if !ours || current.trim() == wanted.trim() {
+    // A template may begin with such a prefix too; it stands there once.
+    let (_, bare) = marker::split_draft_prefix(wanted);
+    if !ours || current.trim() == bare.trim() {
         return None;
     }
     // Whoever made it a draft means it to stay one.
     Some(if prefix.is_empty() {
         wanted.to_owned()
     } else {
-        format!("{prefix} {wanted}")
+        format!("{prefix} {bare}")
     })
 }
 

@@ -649,6 +649,10 @@ fn where_a_branch_stands_is_read_from_its_tip() {
         LOCK_PATH,
     );
     assert!(behind.behind);
+    // Pushed anew it would be where it is.
+    let tops = [&id('f'), &id('b')];
+    let as_far = Branch::classify(id('c'), &tops, &own(&[ours()]), SCOPE, LOCK_PATH);
+    assert!(!as_far.behind);
     // What counts of a merge is what was merged in.
     let merged = Branch::classify(
         id('d'),
@@ -680,6 +684,12 @@ fn a_title_is_rewritten_only_while_it_is_ours() {
         edit(&draft, "nixpkgs moves").as_deref(),
         Some("WIP: nixpkgs moves")
     );
+    // A template's own prefix is not doubled, and comes back no more once somebody took it away.
+    assert_eq!(
+        edit(&draft, "WIP: nixpkgs moves").as_deref(),
+        Some("WIP: nixpkgs moves")
+    );
+    assert_eq!(edit(TITLE, &draft), None);
     // Written, but killed before the body said so.
     assert_eq!(edit("nixpkgs moves", "nixpkgs moves"), None);
     let by_hand = PullRequest {

@@ -18,7 +18,7 @@ use crate::forge::{
 };
 use crate::git::{
     BranchName, Checkout, CommitId, Contained, Identity, NewCommit, RepoSlug, Seen, SignHow,
-    Signing, Transport, Want, Workshop,
+    Signing, Transport, Want, Why, Workshop,
 };
 use crate::report::{
     HostReport, LockInfo, LockOrigin, Operation, Outcome, PullRequestInfo, Report, Status,
@@ -265,6 +265,18 @@ impl Publishing {
         report: &Report,
         lock: &[u8],
     ) -> Result<Published, PublishError> {
+        // Somebody may have committed here while hosts were built.
+        if let Some(reported) = report
+            .flake
+            .rev
+            .as_ref()
+            .filter(|rev| *rev != self.head.as_str())
+        {
+            return Err(PublishError::OtherCommit {
+                reported: reported.clone(),
+                head: self.head.to_string(),
+            });
+        }
         let (base_tip, branch_tip) = self.look().await?;
         let wanted = self.wanted(report);
         let branch = match branch_tip {
@@ -382,7 +394,7 @@ impl Publishing {
             }
             Decision::Close => {
                 if let Some(open) = open {
-                    self.close(open, report).await?;
+                    done.warnings.extend(self.close(open, report).await?);
                 }
                 self.delete(tip).await?;
                 done.operation = Operation::Closed;
@@ -390,7 +402,7 @@ impl Publishing {
             Decision::DeleteBranch => self.delete(tip).await?,
             Decision::Blocked(blocked) => {
                 done.operation = Operation::Blocked;
-                done.warnings.push(self.blocked(&blocked, open).await?);
+                done.warnings.extend(self.blocked(&blocked, open).await?);
             }
             Decision::Declined(number) => {
                 done.operation = Operation::Declined;
@@ -491,8 +503,13 @@ impl Publishing {
         Ok(Some(forge::body(&marker, &text, notes)))
     }
 
-    /// Says on the pull request why it is closed, and closes it. Whatever of it was done before is not done twice.
-    async fn close(&self, open: &PullRequest, report: &Report) -> Result<(), PublishError> {
+    /// Says on the pull request why it is closed, and closes it. Whatever of it was done before is not done twice. Returns what
+    /// did not work of what need not.
+    async fn close(
+        &self,
+        open: &PullRequest,
+        report: &Report,
+    ) -> Result<Option<String>, PublishError> {
         if let Some(body) = forge::closed_as_obsolete(&open.body).filter(|body| *body != open.body)
         {
             let edit = PullRequestEdit {
@@ -513,16 +530,46 @@ impl Publishing {
         let text = format!(
             "{mark}\nThere is nothing left to merge here: {why}. flake-herald closes this pull request, and opens another when there is."
         );
-        self.ask(self.client.note_once(open.number, &mark, &text))
-            .await?;
-        self.ask(self.client.close(open.number)).await
+        let warning = self.note(open.number, &mark, &text).await?;
+        self.ask(self.client.close(open.number)).await?;
+        Ok(warning)
+    }
+
+    /// Writes a comment, once. The pull request does not hang on it: what the forge says against it is a warning.
+    async fn note(
+        &self,
+        number: PrNumber,
+        mark: &str,
+        text: &str,
+    ) -> Result<Option<String>, PublishError> {
+        match self.ask(self.client.note_once(number, mark, text)).await {
+            Ok(_) => Ok(None),
+            Err(PublishError::Forge(error)) => {
+                let hint = error.hint().map(|hint| format!(" ({hint})"));
+                Ok(Some(format!(
+                    "pull request {number} has no comment that says why: {error}{}",
+                    hint.unwrap_or_default()
+                )))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn delete(&self, tip: Option<&CommitId>) -> Result<(), PublishError> {
-        if let Some(tip) = tip {
-            self.transport.delete(&self.branch, tip).await?;
+        let Some(tip) = tip else {
+            return Ok(());
+        };
+        match self.transport.delete(&self.branch, tip).await {
+            // Somebody may delete what belongs to a closed pull request before we do.
+            Err(error) if error.why() == Some(Why::LeaseLost) => {
+                let Seen { tips, .. } = self.transport.look(&[&self.branch]).await?;
+                if tips.contains_key(&self.branch) {
+                    return Err(error.into());
+                }
+                Ok(())
+            }
+            deleted => Ok(deleted?),
         }
-        Ok(())
     }
 
     /// Says why the pull request is left alone: here, and once on the pull request if people are at work on it.
@@ -530,18 +577,19 @@ impl Publishing {
         &self,
         blocked: &Blocked,
         open: Option<&PullRequest>,
-    ) -> Result<String, PublishError> {
+    ) -> Result<Vec<String>, PublishError> {
         match blocked {
-            Blocked::OtherScope(scope) => Ok(format!(
+            Blocked::OtherScope(scope) => Ok(vec![format!(
                 "the branch {} belongs to a run of another scope ({scope}), so it is left alone: give this run its own with --branch",
                 self.branch
-            )),
+            )]),
             Blocked::Foreign(commit) => {
                 let what = format!(
                     "the branch {} has a commit that is not flake-herald's ({}), so it is left alone",
                     self.branch,
                     commit.short()
                 );
+                let mut warnings = vec![format!("{what}: merge or close it, or delete the branch")];
                 if let Some(open) = open {
                     const MARK: &str = "<!-- flake-herald note=blocked -->";
                     let text = format!(
@@ -549,10 +597,9 @@ impl Publishing {
                          alone from now on. Merge or close it, or take the commit away, and it goes on.",
                         commit.short()
                     );
-                    self.ask(self.client.note_once(open.number, MARK, &text))
-                        .await?;
+                    warnings.extend(self.note(open.number, MARK, &text).await?);
                 }
-                Ok(format!("{what}: merge or close it, or delete the branch"))
+                Ok(warnings)
             }
         }
     }

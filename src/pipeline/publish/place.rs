@@ -66,6 +66,12 @@ impl Place {
             }
         };
         let (kind, api_url) = kind_and_api(wishes, &server, here).await?;
+        if matches!(token, Token::Automatic(_)) && !is_runners_api(&api_url, kind, &server, here) {
+            return Err(PublishError::NoToken {
+                server: api_url.to_string(),
+                elsewhere: true,
+            });
+        }
         let is_servers = is_http(&remote.url) && is_on(&remote.url, &server);
         let credential = is_servers.then(|| match &token {
             Token::Given(secret) => Credential {
@@ -227,6 +233,15 @@ fn is_on(remote: &RemoteUrl, server: &Url) -> bool {
     };
     let same_port = !is_http(remote) || remote.port().or(default) == server.port_or_known_default();
     same_host && same_port
+}
+
+/// Whether an API is on the runner's own server, as the runner or the forge's kind has it: no other sees the job's token.
+fn is_runners_api(api: &Url, kind: ForgeKind, server: &Url, here: Option<&RunnerSays>) -> bool {
+    let said = here.and_then(|runner| runner.api_url.clone());
+    [said, forge::usual_api(kind, server)]
+        .into_iter()
+        .flatten()
+        .any(|known| known.origin() == api.origin())
 }
 
 fn is_same_server(one: &Url, other: &Url) -> bool {

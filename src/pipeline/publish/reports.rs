@@ -10,8 +10,13 @@ use super::super::Error;
 use super::super::locks;
 use super::{PublishError, Publishing};
 
-/// Finds the reports below `paths`, reads them and merges them into one.
-pub(in super::super) fn gather(paths: &[PathBuf]) -> Result<Report, Error> {
+/// Finds the reports below `paths`, reads them and merges them into one; returns their files too.
+///
+/// The directory for the results, `output`, may be among them: what an earlier run merged is no report of a job's.
+pub(in super::super) fn gather(
+    paths: &[PathBuf],
+    output: Option<&Path>,
+) -> Result<(Report, Vec<PathBuf>), Error> {
     let mut files = Vec::new();
     for path in paths {
         let known = files.len();
@@ -22,7 +27,11 @@ pub(in super::super) fn gather(paths: &[PathBuf]) -> Result<Report, Error> {
     }
     files.sort();
     files.dedup();
+    let merged = output.and_then(|dir| dir.join("report.json").canonicalize().ok());
+    let is_merged = |file: &Path| merged.is_some() && file.canonicalize().ok() == merged;
+    let several = files.len() > 1;
     let mut reports = Vec::new();
+    let mut used = Vec::new();
     for file in files {
         let bytes = read(&file)?;
         let name = file.display().to_string();
@@ -30,9 +39,15 @@ pub(in super::super) fn gather(paths: &[PathBuf]) -> Result<Report, Error> {
             file: name.clone(),
             source,
         })?;
+        // A job of a matrix has a plan, and what comes of all together has none.
+        if several && report.plan.is_none() && is_merged(&file) {
+            continue;
+        }
         reports.push((name, report));
+        used.push(file);
     }
-    Ok(report::merge(reports).map_err(PublishError::Merge)?)
+    let report = report::merge(reports).map_err(PublishError::Merge)?;
+    Ok((report, used))
 }
 
 /// Collects a file, or every `report.json` below a directory. Links are not followed: they lead elsewhere, or in circles.
@@ -129,19 +144,37 @@ impl Publishing {
         for notice in notices {
             tracing::warn!("{notice}");
         }
-        // What a stale base lock was completed to is not known here.
-        let known = !report.lock.completed;
         let same = base.as_ref().is_some_and(|base| base.same_as(&new));
         let inputs = if same {
             Vec::new()
         } else {
             locks::inputs(base.as_ref(), &new, &Redactor::default())
         };
-        if known && !same_inputs(&inputs, &report.inputs) {
-            return Err(PublishError::OtherInputs.into());
+        let agree = if report.lock.completed {
+            same_results(&inputs, &report.inputs)
+        } else {
+            same_inputs(&inputs, &report.inputs)
+        };
+        if agree {
+            Ok(())
+        } else {
+            Err(PublishError::OtherInputs.into())
         }
-        Ok(())
     }
+}
+
+/// Whether each input is reported to become what it becomes here. What a stale base lock was completed to, and so what they
+/// were and which of them change from there, is not known here.
+fn same_results(here: &[InputChange], reported: &[InputChange]) -> bool {
+    reported.iter().all(|reported| {
+        here.iter().any(|here| {
+            let here = InputChange {
+                before: reported.before.clone(),
+                ..here.clone()
+            };
+            same_inputs(&[here], std::slice::from_ref(reported))
+        })
+    })
 }
 
 /// Whether both lists say the same. Where the reports were made, places of that machine stand as `<flake>` in addresses.
