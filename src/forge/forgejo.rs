@@ -6,7 +6,9 @@ use serde_json::json;
 use super::answer::{Answer, Refusal};
 use super::error::{ForgeError, Held};
 use super::http::{Http, Limits, Method, encoded};
-use super::types::{NewPullRequest, PrNumber, PrState, PullRequest, PullRequestEdit, Repository};
+use super::types::{
+    NewPullRequest, OpenPulls, PrNumber, PrState, PullRequest, PullRequestEdit, Repository,
+};
 use super::verbs::{self, ClosedPage, Endpoint, Forge, Opened, PAGES, Token};
 use crate::git::BranchName;
 
@@ -79,7 +81,8 @@ struct CommentDto {
 }
 
 impl PullDto {
-    fn is_from_to(&self, head: &BranchName, base: &BranchName) -> bool {
+    /// Whether it is from this branch of the repository itself, to `base` or, without one, to any.
+    fn is_from_to(&self, head: &BranchName, base: Option<&BranchName>) -> bool {
         let (Some(from), Some(to)) = (&self.head, &self.base) else {
             return false;
         };
@@ -89,7 +92,7 @@ impl PullDto {
             named(&side.name) || named(&side.label)
         };
         is(from, head)
-            && is(to, base)
+            && base.is_none_or(|base| is(to, base))
             && from.repo_id.is_some_and(|id| id > 0)
             && from.repo_id == to.repo_id
             && self.flow != Some(AGIT)
@@ -247,17 +250,25 @@ impl Forge for Forgejo {
         &self,
         head: &BranchName,
         base: &BranchName,
-    ) -> Result<Option<PullRequest>, ForgeError> {
+    ) -> Result<OpenPulls, ForgeError> {
+        let mut found = OpenPulls::default();
         for page in 1..=PAGES {
             let (pulls, more) = self.page("open", None, page).await?;
-            let found = pulls.into_iter().find(|pull| {
-                pull.is_from_to(head, base) && pull.state.as_deref() != Some("closed")
-            });
-            if found.is_some() || !more {
-                return Ok(found.map(PullRequest::from));
+            for pull in pulls {
+                if pull.state.as_deref() == Some("closed") || !pull.is_from_to(head, None) {
+                    continue;
+                }
+                if pull.is_from_to(head, Some(base)) {
+                    found.to_base = Some(pull.into());
+                    return Ok(found);
+                }
+                found.elsewhere = Some(PrNumber(pull.number));
+            }
+            if !more {
+                break;
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     async fn closed(
@@ -270,7 +281,7 @@ impl Forge for Forgejo {
         Ok(ClosedPage {
             pulls: pulls
                 .into_iter()
-                .filter(|pull| pull.is_from_to(head, base))
+                .filter(|pull| pull.is_from_to(head, Some(base)))
                 .map(PullRequest::from)
                 .collect(),
             more,

@@ -7,7 +7,9 @@ use super::answer::{Answer, Refusal};
 use super::error::{ForgeError, Held};
 use super::forgejo::what_of;
 use super::http::{Http, Limits, Method, encoded};
-use super::types::{NewPullRequest, PrNumber, PrState, PullRequest, PullRequestEdit, Repository};
+use super::types::{
+    NewPullRequest, OpenPulls, PrNumber, PrState, PullRequest, PullRequestEdit, Repository,
+};
 use super::verbs::{self, ClosedPage, Endpoint, Forge, Opened, PAGES, Token};
 use crate::git::BranchName;
 
@@ -81,13 +83,14 @@ struct CommentDto {
 }
 
 impl PullDto {
-    fn is_from_to(&self, head: &BranchName, base: &BranchName) -> bool {
+    /// Whether it is from this branch of the repository itself, to `base` or, without one, to any.
+    fn is_from_to(&self, head: &BranchName, base: Option<&BranchName>) -> bool {
         let (Some(from), Some(to)) = (&self.head, &self.base) else {
             return false;
         };
         let id = |side: &SideDto| side.repo.as_ref().map(|repo| repo.id);
         from.name.as_deref() == Some(head.as_str())
-            && to.name.as_deref() == Some(base.as_str())
+            && base.is_none_or(|base| to.name.as_deref() == Some(base.as_str()))
             && id(from).is_some()
             && id(from) == id(to)
     }
@@ -151,7 +154,7 @@ impl Github {
     async fn page(
         &self,
         head: &BranchName,
-        base: &BranchName,
+        base: Option<&BranchName>,
         order: &[(&str, &str)],
         page: u32,
     ) -> Result<(Vec<PullDto>, bool), ForgeError> {
@@ -161,10 +164,10 @@ impl Github {
             let head_of_owner = format!("{owner}:{head}");
             let mut query = vec![
                 ("head", head_of_owner.as_str()),
-                ("base", base.as_str()),
                 ("per_page", PAGE),
                 ("page", page.as_str()),
             ];
+            query.extend(base.map(|base| ("base", base.as_str())));
             query.extend(order);
             let answer = self.http.ask(Method::Get, "/pulls", &query, None).await?;
             // An owner renamed since has no such branch, and none is what GitHub would find.
@@ -244,17 +247,25 @@ impl Forge for Github {
         &self,
         head: &BranchName,
         base: &BranchName,
-    ) -> Result<Option<PullRequest>, ForgeError> {
+    ) -> Result<OpenPulls, ForgeError> {
+        let mut found = OpenPulls::default();
         for page in 1..=PAGES {
-            let (pulls, more) = self.page(head, base, &[("state", "open")], page).await?;
-            let found = pulls
-                .into_iter()
-                .find(|pull| pull.state.as_deref() != Some("closed"));
-            if found.is_some() || !more {
-                return Ok(found.map(PullRequest::from));
+            let (pulls, more) = self.page(head, None, &[("state", "open")], page).await?;
+            for pull in pulls {
+                if pull.state.as_deref() == Some("closed") {
+                    continue;
+                }
+                if pull.is_from_to(head, Some(base)) {
+                    found.to_base = Some(pull.into());
+                    return Ok(found);
+                }
+                found.elsewhere = Some(PrNumber(pull.number));
+            }
+            if !more {
+                break;
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     async fn closed(
@@ -268,7 +279,7 @@ impl Forge for Github {
             ("sort", "created"),
             ("direction", "desc"),
         ];
-        let (pulls, more) = self.page(head, base, &order, page).await?;
+        let (pulls, more) = self.page(head, Some(base), &order, page).await?;
         Ok(ClosedPage {
             pulls: pulls.into_iter().map(PullRequest::from).collect(),
             more,

@@ -26,6 +26,7 @@ pub use marker::{
 };
 pub use probe::{probe, usual_api};
 pub use types::{
-    ForgeKind, NewPullRequest, PrNumber, PrState, PullRequest, PullRequestEdit, Repository,
+    ForgeKind, NewPullRequest, OpenPulls, PrNumber, PrState, PullRequest, PullRequestEdit,
+    Repository,
 };
 pub use verbs::{Client, ClosedPage, Endpoint, Forge, Opened, Token};

@@ -233,7 +233,12 @@ async fn the_own_pull_request_is_found_among_others_on_any_page() {
             ],
         )
         .await;
-        let found = stage.client().find_open(&head(), &main()).await.unwrap();
+        let found = stage
+            .client()
+            .find_open(&head(), &main())
+            .await
+            .unwrap()
+            .to_base;
         let found = found.unwrap();
         assert_eq!(found.number, PrNumber(9), "{kind}");
         assert_eq!(found.url, "https://forge.example/alice/fleet/pulls/9");
@@ -243,7 +248,7 @@ async fn the_own_pull_request_is_found_among_others_on_any_page() {
         let queries = match kind {
             ForgeKind::Github => [1, 2].map(|page| {
                 format!(
-                    "GET /repos/alice/fleet/pulls?head=alice%3Aauto%2Fflake-update&base=main&per_page=100&page={page}&state=open"
+                    "GET /repos/alice/fleet/pulls?head=alice%3Aauto%2Fflake-update&per_page=100&page={page}&state=open"
                 )
             }),
             _ => [1, 2].map(|page| {
@@ -259,7 +264,12 @@ async fn lists_with_nothing_in_them_hold_no_pull_request() {
     for kind in KINDS {
         for list in [json!(null), json!([]), json!([null])] {
             let stage = Stage::new(kind, vec![ok(&list)]).await;
-            let found = stage.client().find_open(&head(), &main()).await.unwrap();
+            let found = stage
+                .client()
+                .find_open(&head(), &main())
+                .await
+                .unwrap()
+                .to_base;
             assert_eq!(found, None);
         }
     }
@@ -270,7 +280,12 @@ async fn what_was_pushed_for_review_on_forgejo_is_no_branch() {
     let mut agit = ours();
     agit["flow"] = json!(1);
     let stage = Stage::new(ForgeKind::Forgejo, vec![ok(&json!([agit]))]).await;
-    let found = stage.client().find_open(&head(), &main()).await.unwrap();
+    let found = stage
+        .client()
+        .find_open(&head(), &main())
+        .await
+        .unwrap()
+        .to_base;
     assert_eq!(found, None);
 }
 
@@ -413,7 +428,12 @@ async fn a_renamed_owner_is_renamed_in_githubs_filter_too() {
         ],
     )
     .await;
-    let found = stage.client().find_open(&head(), &main()).await.unwrap();
+    let found = stage
+        .client()
+        .find_open(&head(), &main())
+        .await
+        .unwrap()
+        .to_base;
     assert!(found.is_some());
     let last = stage.seen().await.pop().unwrap();
     assert!(

@@ -86,6 +86,15 @@ pub struct PullRequest {
     pub labels: Vec<String>,
 }
 
+/// The open pull requests from a branch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenPulls {
+    /// The one to the base asked for.
+    pub to_base: Option<PullRequest>,
+    /// One to another base; looked for only where there is none to the base asked for.
+    pub elsewhere: Option<PrNumber>,
+}
+
 /// A pull request to open, from a branch of the repository itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPullRequest {

@@ -7,7 +7,9 @@ use super::error::ForgeError;
 use super::forgejo::Forgejo;
 use super::github::Github;
 use super::http::{Http, Limits};
-use super::types::{ForgeKind, NewPullRequest, PrNumber, PullRequest, PullRequestEdit, Repository};
+use super::types::{
+    ForgeKind, NewPullRequest, OpenPulls, PrNumber, PullRequest, PullRequestEdit, Repository,
+};
 use crate::git::{BranchName, RepoSlug};
 
 /// How often a list is asked for what was just said to be in it: it may lag.
@@ -47,7 +49,7 @@ pub trait Forge {
     /// The forge does not say.
     async fn repository(&self) -> Result<Repository, ForgeError>;
 
-    /// Returns the open pull request from a branch of the repository itself to a base.
+    /// Returns the open pull request from a branch of the repository itself to a base, and whether there is one to another.
     ///
     /// # Errors
     ///
@@ -56,7 +58,7 @@ pub trait Forge {
         &self,
         head: &BranchName,
         base: &BranchName,
-    ) -> Result<Option<PullRequest>, ForgeError>;
+    ) -> Result<OpenPulls, ForgeError>;
 
     /// Returns a page, counted from 1, of the closed and merged ones, newest first.
     ///
@@ -201,7 +203,7 @@ impl Forge for Client {
         &self,
         head: &BranchName,
         base: &BranchName,
-    ) -> Result<Option<PullRequest>, ForgeError> {
+    ) -> Result<OpenPulls, ForgeError> {
         match self {
             Self::Forgejo(client) => client.find_open(head, base).await,
             Self::Github(client) => client.find_open(head, base).await,
@@ -280,7 +282,7 @@ pub(super) async fn open_once(
             }
             Err(error @ ForgeError::AlreadyExists { .. }) => {
                 for look in 1..=LOOKS {
-                    if let Some(pull) = forge.find_open(&new.head, &new.base).await? {
+                    if let Some(pull) = forge.find_open(&new.head, &new.base).await?.to_base {
                         // Ours after all, where the first answer was lost and the list lagged.
                         let existed = again || !says(&pull, new);
                         return Ok(Opened { pull, existed });
@@ -295,7 +297,7 @@ pub(super) async fn open_once(
             Err(ForgeError::MissingHead(_)) if lags.next().is_some() => http.pause().await,
             Err(error) if error.answer_is_lost() => {
                 http.pause().await;
-                if let Some(pull) = forge.find_open(&new.head, &new.base).await? {
+                if let Some(pull) = forge.find_open(&new.head, &new.base).await?.to_base {
                     let existed = !says(&pull, new);
                     return Ok(Opened { pull, existed });
                 }

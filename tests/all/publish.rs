@@ -36,6 +36,7 @@ const SCENARIOS: &[Scenario] = &[
     ("the branch is deleted", branch_deleted),
     ("a stale report", stale),
     ("it is to be kept though obsolete", kept),
+    ("the branch already goes to another base", other_base),
     ("comments are not allowed", no_comments),
     (
         "the branch goes away while it is closed",
@@ -584,6 +585,33 @@ fn a_completed_lock_is_no_excuse_for_other_inputs() {
     report.lock.completed = true;
     report.seal();
     scene.publish_with(&report, 2, &[]).is("created");
+}
+
+fn other_base(scene: &mut Scene) {
+    let number = scene.publish(2).is("created").number.unwrap();
+    let tip = scene.tip(BRANCH);
+    let theirs: &[u8] = b"not for main\n";
+    scene.forge.state().commit_on_branch(
+        SLUG,
+        "dev",
+        Some("main"),
+        &[("secret", Some(theirs))],
+        "work in progress",
+    );
+    let bare = scene.bare.display().to_string();
+    scene.git(&["fetch", "-q", &bare, "dev"]);
+    scene.git(&["checkout", "-q", "-B", "dev", "FETCH_HEAD"]);
+    let done = scene.publish(3).is("blocked");
+    assert!(
+        done.warnings[0].contains(&format!("#{number}")) && done.warnings[0].contains("--branch"),
+        "{:?}",
+        done.warnings
+    );
+    assert_eq!(scene.tip(BRANCH), tip);
+    let report = scene.report(3);
+    scene
+        .publish_with(&report, 3, &["--branch", "auto/dev"])
+        .is("created");
 }
 
 #[test]

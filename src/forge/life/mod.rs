@@ -60,6 +60,8 @@ pub struct Situation {
     pub branch: Option<Branch>,
     /// The open pull request from our branch to the base.
     pub open: Option<PullRequest>,
+    /// Where there is none, an open one from our branch to another base.
+    pub elsewhere: Option<PrNumber>,
     /// Those closed, newest first, where somebody looked.
     pub closed: Option<Vec<PullRequest>>,
 }
@@ -211,6 +213,8 @@ pub enum Blocked {
     OtherScope(String),
     /// This commit is not ours.
     Foreign(CommitId),
+    /// This pull request goes to another base: what is on ours would come into it.
+    OtherBase(PrNumber),
 }
 
 /// Decides what to do.
@@ -268,6 +272,9 @@ fn publish(
             Decision::Nothing
         };
     }
+    if let Some(number) = there.elsewhere {
+        return Decision::Blocked(Blocked::OtherBase(number));
+    }
     let Some(closed) = &there.closed else {
         return Decision::LookAtClosed;
     };
@@ -304,7 +311,7 @@ fn obsolete(wanted: &Wanted, there: &Situation, marker: Option<&Marker>) -> Deci
     let Some(branch) = there
         .branch
         .as_ref()
-        .filter(|branch| branch.owner == Owner::Ours)
+        .filter(|branch| branch.owner == Owner::Ours && there.elsewhere.is_none())
     else {
         return Decision::Nothing;
     };

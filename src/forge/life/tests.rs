@@ -40,6 +40,7 @@ fn nothing_there() -> Situation {
         base_lock: Some(hash("base")),
         branch: None,
         open: None,
+        elsewhere: None,
         closed: Some(Vec::new()),
     }
 }
@@ -126,7 +127,15 @@ fn every_row_of_the_life_is_decided() {
     let update = |push, edit| D::Update { push, edit };
     let foreign = |commit| D::Blocked(Blocked::Foreign(id(commit)));
     let other = || D::Blocked(Blocked::OtherScope(OTHER.to_owned()));
-    let from_nothing: [(&str, Change, Decision); 17] = [
+    let from_nothing: [(&str, Change, Decision); 18] = [
+        (
+            "one to another base is open from our branch",
+            |_, _, s| {
+                s.branch = Some(branch(&[ours()]));
+                s.elsewhere = Some(PrNumber(3));
+            },
+            D::Blocked(Blocked::OtherBase(PrNumber(3))),
+        ),
         ("the first run opens", |_, _, _| {}, create(true)),
         (
             "closed ones are looked at before creating",
@@ -449,7 +458,15 @@ fn every_row_of_the_life_is_decided() {
             update(false, true),
         ),
     ];
-    let obsolete: [(&str, Change, Decision); 13] = [
+    let obsolete: [(&str, Change, Decision); 14] = [
+        (
+            "one to another base is open from our branch",
+            |_, _, s| {
+                s.open = None;
+                s.elsewhere = Some(PrNumber(3));
+            },
+            D::Nothing,
+        ),
         ("nothing to say any more", |_, _, _| {}, D::Close),
         (
             "the branch is gone already",

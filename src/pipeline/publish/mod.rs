@@ -300,6 +300,9 @@ impl Publishing {
                 ))
             }
         };
+        let open = self
+            .ask(self.client.find_open(&self.branch, &self.base))
+            .await?;
         let mut there = Situation {
             base_lock: self
                 .workshop
@@ -307,9 +310,8 @@ impl Publishing {
                 .as_deref()
                 .map(LockInfo::hash),
             branch,
-            open: self
-                .ask(self.client.find_open(&self.branch, &self.base))
-                .await?,
+            open: open.to_base,
+            elsewhere: open.elsewhere,
             closed: None,
         };
         let mut decision = decide(&wanted, &self.wishes.habits, &there);
@@ -394,12 +396,24 @@ impl Publishing {
             }
             Decision::Close => {
                 if let Some(open) = open {
-                    done.warnings.extend(self.close(open, report).await?);
+                    done.warnings
+                        .extend(self.tell_obsolete(open, report).await?);
+                    // The lease decides whether it is still ours to close: forges close what has no branch any more.
+                    if self.delete(tip).await? {
+                        self.ask(self.client.close(open.number)).await?;
+                        done.operation = Operation::Closed;
+                    } else {
+                        done.operation = Operation::Blocked;
+                        done.warnings.push(format!(
+                            "somebody pushed to the branch {} just now, so the pull request is left alone",
+                            self.branch
+                        ));
+                    }
                 }
-                self.delete(tip).await?;
-                done.operation = Operation::Closed;
             }
-            Decision::DeleteBranch => self.delete(tip).await?,
+            Decision::DeleteBranch => {
+                self.delete(tip).await?;
+            }
             Decision::Blocked(blocked) => {
                 done.operation = Operation::Blocked;
                 done.warnings.extend(self.blocked(&blocked, open).await?);
@@ -503,9 +517,9 @@ impl Publishing {
         Ok(Some(forge::body(&marker, &text, notes)))
     }
 
-    /// Says on the pull request why it is closed, and closes it. Whatever of it was done before is not done twice. Returns what
-    /// did not work of what need not.
-    async fn close(
+    /// Says on the pull request why it is closed. Whatever of it was done before is not done twice. Returns what did not work
+    /// of what need not.
+    async fn tell_obsolete(
         &self,
         open: &PullRequest,
         report: &Report,
@@ -530,9 +544,7 @@ impl Publishing {
         let text = format!(
             "{mark}\nThere is nothing left to merge here: {why}. flake-herald closes this pull request, and opens another when there is."
         );
-        let warning = self.note(open.number, &mark, &text).await?;
-        self.ask(self.client.close(open.number)).await?;
-        Ok(warning)
+        self.note(open.number, &mark, &text).await
     }
 
     /// Writes a comment, once. The pull request does not hang on it: what the forge says against it is a warning.
@@ -555,20 +567,19 @@ impl Publishing {
         }
     }
 
-    async fn delete(&self, tip: Option<&CommitId>) -> Result<(), PublishError> {
+    /// Deletes the branch; returns whether it is gone. Where somebody pushed to it since we looked, it stays.
+    async fn delete(&self, tip: Option<&CommitId>) -> Result<bool, PublishError> {
         let Some(tip) = tip else {
-            return Ok(());
+            return Ok(true);
         };
         match self.transport.delete(&self.branch, tip).await {
-            // Somebody may delete what belongs to a closed pull request before we do.
+            Ok(()) => Ok(true),
+            // Or somebody deleted it before we did.
             Err(error) if error.why() == Some(Why::LeaseLost) => {
                 let Seen { tips, .. } = self.transport.look(&[&self.branch]).await?;
-                if tips.contains_key(&self.branch) {
-                    return Err(error.into());
-                }
-                Ok(())
+                Ok(!tips.contains_key(&self.branch))
             }
-            deleted => Ok(deleted?),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -582,6 +593,11 @@ impl Publishing {
             Blocked::OtherScope(scope) => Ok(vec![format!(
                 "the branch {} belongs to a run of another scope ({scope}), so it is left alone: give this run its own with --branch",
                 self.branch
+            )]),
+            Blocked::OtherBase(number) => Ok(vec![format!(
+                "pull request {number} goes from the branch {} to another base, and a push for `{}` would change it: give this run \
+                 its own branch with --branch",
+                self.branch, self.base
             )]),
             Blocked::Foreign(commit) => {
                 let what = format!(

@@ -231,8 +231,15 @@ fn is_on(remote: &RemoteUrl, server: &Url) -> bool {
         Scheme::Https => Some(443),
         Scheme::Ssh | Scheme::Git | Scheme::File => None,
     };
+    // The same port without encryption is not the same: the token is not for who listens on the way.
+    let scheme = match remote.scheme() {
+        Scheme::Http => Some("http"),
+        Scheme::Https => Some("https"),
+        Scheme::Ssh | Scheme::Git | Scheme::File => None,
+    };
+    let same_scheme = scheme.is_none_or(|scheme| scheme == server.scheme());
     let same_port = !is_http(remote) || remote.port().or(default) == server.port_or_known_default();
-    same_host && same_port
+    same_host && same_scheme && same_port
 }
 
 /// Whether an API is on the runner's own server, as the runner or the forge's kind has it: no other sees the job's token.
@@ -267,8 +274,10 @@ pub(super) fn default_branch(dir: &str) -> Result<BranchName, PublishError> {
             }
         })
         .collect();
-    let safe = safe.trim_matches('.').replace("..", ".");
-    let safe = safe.strip_suffix(".lock").unwrap_or(&safe);
+    let mut safe = safe.trim_matches('.').replace("..", ".");
+    while let Some(rest) = safe.strip_suffix(".lock") {
+        safe = rest.to_owned();
+    }
     Ok(format!("{BRANCH}-{safe}").parse()?)
 }
 
@@ -283,7 +292,7 @@ mod tests {
         assert_eq!(of(""), "auto/flake-update");
         assert_eq!(of("hosts/alice"), "auto/flake-update-hosts-alice");
         assert_eq!(of("a b~c^d:e"), "auto/flake-update-a-b-c-d-e");
-        assert_eq!(of("..x..y.lock"), "auto/flake-update-x.y");
+        assert_eq!(of("..x..y.lock.lock"), "auto/flake-update-x.y");
     }
 
     #[test]
@@ -302,6 +311,7 @@ mod tests {
         assert!(on("git@forge.example:a/b", "https://forge.example:8443"));
         assert!(on("http://127.0.0.1:3000/a/b", "http://127.0.0.1:3000"));
         assert!(!on("http://127.0.0.1:3000/a/b", "http://127.0.0.1:3001"));
+        assert!(!on("http://127.0.0.1:3000/a/b", "https://127.0.0.1:3000"));
         assert!(!on(
             "https://forge.example.evil/a/b",
             "https://forge.example"
