@@ -129,6 +129,13 @@ impl Door {
         &self.environment
     }
 
+    /// Returns the door with another environment for its children.
+    #[must_use]
+    pub fn with_environment(mut self, environment: ChildEnvironment) -> Self {
+        self.environment = Arc::new(environment);
+        self
+    }
+
     /// Returns the token that ends children.
     pub fn cancel(&self) -> &Cancel {
         &self.cancel

@@ -38,6 +38,8 @@ pub struct Checkout {
     repository: Repository,
     toplevel: PathBuf,
     dir: String,
+    /// The directory in which it was trusted, where it belongs to another user.
+    trusted: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Checkout {
@@ -230,11 +232,11 @@ impl Checkout {
     ///
     /// The repository is bare, belongs to another user, or cannot be read.
     pub fn find(dir: &Path, trusted: Option<&Path>) -> Result<Option<Self>, GitError> {
-        let repository = match Repository::discover(dir) {
-            Ok(repository) => repository,
+        let (repository, trusted) = match Repository::discover(dir) {
+            Ok(repository) => (repository, None),
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
             Err(error) if error.code() == ErrorCode::Owner => match trusted {
-                Some(trusted) => open_trusted(dir, trusted)?,
+                Some(trusted) => (open_trusted(dir, trusted)?, Some(trusted.to_owned())),
                 None => return Err(GitError::Owner(dir.to_owned())),
             },
             Err(error) => return Err(not_opened(dir, error)),
@@ -256,6 +258,7 @@ impl Checkout {
             repository,
             toplevel,
             dir,
+            trusted,
         }))
     }
 
@@ -336,6 +339,23 @@ impl Checkout {
             .and_then(|target| target.strip_prefix("refs/heads/"))
             .map(str::parse)
             .transpose()?)
+    }
+
+    /// Returns whether it belongs to another user, so that git, and whoever asks as git does, would refuse it.
+    pub fn is_foreign(&self) -> bool {
+        self.trusted.is_some()
+    }
+
+    /// Returns the top of the working tree, and those of the submodules that are checked out, with theirs.
+    ///
+    /// # Errors
+    ///
+    /// The repository cannot be read.
+    pub fn working_trees(&self) -> Result<Vec<PathBuf>, GitError> {
+        let mut found = vec![self.toplevel.clone()];
+        let trusted = self.trusted.as_deref();
+        add_submodules(&self.repository, &self.toplevel, trusted, &mut found)?;
+        Ok(found)
     }
 
     /// Returns the top of the working tree.
@@ -448,12 +468,39 @@ impl Checkout {
     ///
     /// The repository cannot be read.
     pub fn has_submodules(&self) -> Result<bool, GitError> {
-        let submodules = self
-            .repository
-            .submodules()
-            .map_err(tried("list the submodules"))?;
-        Ok(submodules.iter().any(|submodule| submodule.open().is_ok()))
+        Ok(self.working_trees()?.len() > 1)
     }
+}
+
+/// Adds the working trees of the submodules of `repository`, whose own is `toplevel`, and of theirs.
+fn add_submodules(
+    repository: &Repository,
+    toplevel: &Path,
+    trusted: Option<&Path>,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), GitError> {
+    let submodules = repository
+        .submodules()
+        .map_err(tried("list the submodules"))?;
+    for submodule in &submodules {
+        let Ok(path) = toplevel.join(submodule.path()).canonicalize() else {
+            continue;
+        };
+        let opened = match (submodule.open(), trusted) {
+            (Err(error), Some(trusted)) if error.code() == ErrorCode::Owner => {
+                open_trusted(&path, trusted).ok()
+            }
+            (opened, _) => opened.ok(),
+        };
+        if let Some(opened) = opened
+            && path.starts_with(toplevel)
+            && !found.contains(&path)
+        {
+            found.push(path.clone());
+            add_submodules(&opened, &path, trusted, found)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens another user's repository, which libgit2 refuses to, if it lies in `trusted` with all that belongs to it.

@@ -189,9 +189,10 @@ async fn finish(
         }
         tracing::info!("{}", pull.sentence());
     }
-    print(world, config, &text)?;
     delivery.deliver(&report, &lock, code)?;
-    if config.update.write_lock.value && report.outcome != Outcome::LockUnchanged {
+    print(world, config, &text)?;
+    let stopped = failed.as_ref().and_then(Error::stopped).is_some();
+    if config.update.write_lock.value && !stopped && report.outcome != Outcome::LockUnchanged {
         super::replace(&lock_path, &lock)?;
     }
     // Forgejo's runner throws the summary away; the log is what is left for a reader.

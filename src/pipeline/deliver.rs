@@ -53,17 +53,19 @@ impl Delivery {
         }
         // Some directories can be seen and not written to; only trying tells.
         tempfile::tempfile_in(&full).map_err(|source| failed(source.kind().into()))?;
-        let logs = std::fs::read_dir(full.join("logs")).into_iter().flatten();
-        let old = logs
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .chain(FILES.iter().map(|name| full.join(name)));
         let inputs: Vec<PathBuf> = inputs
             .iter()
             .filter_map(|input| input.canonicalize().ok())
             .collect();
-        let is_input = |path: &Path| path.canonicalize().is_ok_and(|path| inputs.contains(&path));
-        for path in old.filter(|path| path.is_file() && !is_input(path)) {
+        let reads = |path: &Path| path.canonicalize().is_ok_and(|path| inputs.contains(&path));
+        let logs = std::fs::read_dir(full.join("logs")).into_iter().flatten();
+        let old = logs
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            // They are part of the report beside them.
+            .filter(|_| !reads(&full.join("report.json")))
+            .chain(FILES.iter().map(|name| full.join(name)));
+        for path in old.filter(|path| path.is_file() && !reads(path)) {
             std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
         }
         *dir = full;

@@ -3,6 +3,7 @@
 mod commands;
 mod deliver;
 mod error;
+mod home;
 mod hosts;
 mod judge;
 mod locks;
@@ -99,7 +100,7 @@ pub async fn report(
     let redactor = redactor(context, &source, scratch.path());
 
     steps.begin("inputs", request.lock.heading());
-    let mut nix = connect(request, context, &source).await?;
+    let mut nix = connect(request, context, &source, scratch.path()).await?;
     let (discovered, locks) = tokio::try_join!(
         async {
             Ok::<Discovered, Error>(
@@ -202,14 +203,14 @@ pub struct HostList {
 pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Result<HostList, Error> {
     let filter = request.filter()?;
     let attrs = request.attr_paths()?;
+    let scratch = scratch()?;
     let source = Source::find(request)?;
-    let nix = connect(request, context, &source).await?;
+    let nix = connect(request, context, &source, scratch.path()).await?;
     let discovered = nix
         .discover(&source.reference, &request.kinds, &attrs)
         .await?;
     let selection = filter.select(discovered.hosts, &request.kinds)?;
     let systems = if systems {
-        let scratch = scratch()?;
         hosts::systems(
             &nix,
             &source,
@@ -250,7 +251,7 @@ pub struct StagedLock {
 pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Error> {
     let scratch = scratch()?;
     let source = Source::find(request)?;
-    let nix = connect(request, context, &source).await?;
+    let nix = connect(request, context, &source, scratch.path()).await?;
     tracing::info!(target: STEP, "{}", request.lock.heading());
     let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
     for warning in source.warnings.iter().chain(&nix.warnings()) {
@@ -264,9 +265,15 @@ pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Er
     })
 }
 
-async fn connect(request: &Request, context: &Context, source: &Source) -> Result<Nix, Error> {
+async fn connect(
+    request: &Request,
+    context: &Context,
+    source: &Source,
+    scratch: &Path,
+) -> Result<Nix, Error> {
     tracing::debug!("the flake is {}", source.reference);
-    Ok(Nix::connect(context.door.clone(), request.nix.clone()).await?)
+    let door = home::for_nix(&context.door, source, scratch)?;
+    Ok(Nix::connect(door, request.nix.clone()).await?)
 }
 
 fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {

@@ -25,6 +25,8 @@ pub(super) struct Source {
     pub rev: Option<String>,
     /// The bytes of the lock that *before* starts from.
     pub base_lock: Option<Vec<u8>>,
+    /// Directories of repositories that belong to somebody else, and that Nix is to trust as we do.
+    pub trusted: Vec<PathBuf>,
     /// What a reader should know of it.
     pub warnings: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Source {
                 rev: None,
                 base_lock: read_if_there(&path.join(LOCK))?,
                 path,
+                trusted: Vec::new(),
                 warnings: Vec::new(),
             }),
         }
@@ -125,6 +128,11 @@ impl Source {
             },
             rev: commit,
             base_lock,
+            trusted: if checkout.is_foreign() {
+                checkout.working_trees()?
+            } else {
+                Vec::new()
+            },
             warnings,
         })
     }

@@ -253,8 +253,6 @@ impl<'a> Parts<'a> {
             "warning",
             "warnings",
         );
-        self.inputs(&mut out, limits);
-        self.excluded(&mut out, limits);
         hosts(
             &mut out,
             &self.failing,
@@ -270,6 +268,8 @@ impl<'a> Parts<'a> {
             "host that fails",
             "hosts that fail",
         );
+        self.inputs(&mut out, limits);
+        self.excluded(&mut out, limits);
         // One host is what the reader came for; of many each is opened by who asks for it.
         let folded = self.failing.len() + self.others.len() > 1;
         hosts(

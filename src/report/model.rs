@@ -479,7 +479,8 @@ impl HostReport {
 
 impl Report {
     /// Sets the digest over everything a reader would see: all but the times, the pull request, the plan, the paths
-    /// of log files and the base's revision.
+    /// of log files, the base's revision, and the hashes in store paths, which tell a reader nothing. A host that is built
+    /// from the flake's own source has others after every commit, and that alone is no news.
     ///
     /// Warnings are put in order, each once: the jobs of a matrix tell the same ones, in an order of their own.
     pub fn seal(&mut self) {
@@ -488,8 +489,16 @@ impl Report {
         let mut unseen = self.unseen();
         let mut hash = Hash(Sha256::new());
         // The types here have nothing that JSON cannot hold, and a hash takes every byte.
+        let hosts = std::mem::take(&mut self.hosts);
         let written = serde_json::to_writer(&mut hash, &*self);
         debug_assert!(written.is_ok(), "{written:?}");
+        for host in &hosts {
+            let mut host = serde_json::to_value(host).unwrap_or_default();
+            without_store_hashes(&mut host);
+            let written = serde_json::to_writer(&mut hash, &host);
+            debug_assert!(written.is_ok(), "{written:?}");
+        }
+        self.hosts = hosts;
         self.digest = hex(&hash.0.finalize());
         self.timing = std::mem::take(&mut unseen.timing);
         self.pull_request = unseen.pull_request.take();
@@ -542,6 +551,44 @@ struct Unseen {
     plan: Option<Planned>,
     rev: Option<String>,
     log_paths: Vec<Option<String>>,
+}
+
+/// Takes the hashes out of all store paths in a host's report, and puts lists of them in order again.
+fn without_store_hashes(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = without_hashes(text),
+        Value::Array(list) => list.iter_mut().for_each(without_store_hashes),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                without_store_hashes(field);
+                if let ("paths", Value::Array(paths)) = (name.as_str(), field) {
+                    paths.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Returns a text without the hashes in its store paths: 32 letters and digits between `/` and `-`.
+fn without_hashes(text: &str) -> String {
+    const LENGTH: usize = 32;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('/') {
+        let (head, tail) = rest.split_at(at + 1);
+        out.push_str(head);
+        let hash = tail.get(..LENGTH).filter(|hash| {
+            hash.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && tail.get(LENGTH..).is_some_and(|name| name.starts_with('-'))
+        });
+        rest = match hash {
+            Some(_) => tail.get(LENGTH..).unwrap_or(""),
+            None => tail,
+        };
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Takes bytes into a hash: a report of a large fleet is too big to be written out for it.

@@ -2,8 +2,8 @@
 
 use super::budget::short;
 use super::markdown::code;
-use super::text::revision;
-use super::{InputChange, Outcome, Report};
+use super::text::{headline, revision};
+use super::{InputChange, Report};
 
 /// The most bytes of a title and of a commit's subject: forges cut at 255 without a word.
 pub(super) const SUBJECT: usize = 250;
@@ -14,33 +14,10 @@ const MESSAGE: usize = 16 * 1024;
 /// The most characters of a foreign text in a line of ours.
 const NAME: usize = 80;
 
-/// Returns in one line what the report says: how many hosts change, and the first inputs.
+/// Returns in one line what the report says: its headline, and the first inputs.
 pub fn summary(report: &Report) -> String {
     const INPUTS: usize = 3;
-    let fleet = &report.fleet;
-    let mut out = match report.outcome {
-        Outcome::LockUnchanged => "flake.lock does not change".to_owned(),
-        Outcome::ClosuresUnchanged => format!("no host of {} changes", fleet.hosts),
-        Outcome::Changed => {
-            let changing = report
-                .hosts
-                .iter()
-                .filter(|h| h.counts_as_changed())
-                .count();
-            let verb = if changing == 1 { "changes" } else { "change" };
-            let hosts = if fleet.hosts == 1 { "host" } else { "hosts" };
-            format!("{changing} of {} {hosts} {verb}", fleet.hosts)
-        }
-    };
-    for (count, words) in [
-        (fleet.broken, "broken"),
-        (fleet.already_broken, "broken before"),
-        (fleet.mended, "mended"),
-    ] {
-        if count > 0 {
-            out.extend([", ", &count.to_string(), " ", words]);
-        }
-    }
+    let mut out = headline(report);
     let inputs: Vec<String> = report.inputs.iter().take(INPUTS).map(change).collect();
     if !inputs.is_empty() {
         out.push_str("; ");

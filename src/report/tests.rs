@@ -91,7 +91,7 @@ fn a_plain_template_gives_plain_texts() {
     );
     assert_eq!(
         summary(&report),
-        "2 of 3 hosts change, 1 broken; `nin0` `1234567 2026-01-01` → `n`, `nin1` `1234567 2026-01-01` → `n`"
+        "3 hosts: 1 broken by the update, 1 changed, 1 unchanged; `nin0` `1234567 2026-01-01` → `n`, `nin1` `1234567 2026-01-01` → `n`"
     );
 }
 
@@ -175,6 +175,33 @@ fn failures_and_inputs_stay_longest() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn other_hashes_in_store_paths_are_no_other_report() {
+    let digest = |change: fn(String) -> String| {
+        let value = serde_json::to_string(&report(4, 1, "n", 1)).unwrap();
+        let mut report: Report = serde_json::from_str(&change(value)).unwrap();
+        report.seal();
+        report.digest
+    };
+    let same = digest(|json| json);
+    const HASH: &str = "/00bgd045z0d4icpbc2yyz4gx48ak44la-";
+    assert_eq!(
+        same,
+        digest(|json| json.replace(HASH, "/11bgd045z0d4icpbc2yyz4gx48ak44la-"))
+    );
+    assert_ne!(
+        same,
+        digest(|json| json.replace(
+            "/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv",
+            "/00bgd045z0d4icpbc2yyz4gx48ak44la-d.drv"
+        ))
+    );
+    assert_ne!(
+        same,
+        digest(|json| json.replace("\"after_hash\":\"b\"", "\"after_hash\":\"c\""))
+    );
 }
 
 const LINES: &[&str] = &[

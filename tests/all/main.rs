@@ -21,5 +21,7 @@ mod report;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod standin;
 mod support;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::forge::{Answer, Dialect, Fault, Merging, Moment, Next, Token, Trouble};
+use crate::support::forge::{Answer, Dialect, Fault, Merging, Moment, Next, Token, Trouble, git};
 use crate::support::scene::{BRANCH, SLUG, Scene, Transport, lock};
 
 /// A scenario, and what it is called where it fails.
@@ -469,10 +469,7 @@ fn gone_while_closing(scene: &mut Scene) {
     scene.forge.on_request(Box::new(move |_, request, moment| {
         if moment == Moment::After && request.method == "PATCH" {
             let reference = format!("refs/heads/{BRANCH}");
-            let _gone = std::process::Command::new("git")
-                .args(["update-ref", "-d", &reference])
-                .current_dir(&bare)
-                .status();
+            git(&bare, &["update-ref", "-d", &reference]).unwrap();
         }
         Next::Continue
     }));
@@ -568,7 +565,7 @@ fn a_completed_lock_is_no_excuse_for_other_inputs() {
     let mut report = scene.report(2);
     report.lock.completed = true;
     for input in &mut report.inputs {
-        for revision in input.after.iter_mut() {
+        for revision in &mut input.after {
             revision.rev = Some("f".repeat(40));
             revision.url = Some(format!("github:NixOS/nixpkgs/{}", "f".repeat(40)));
         }

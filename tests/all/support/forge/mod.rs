@@ -310,11 +310,6 @@ impl StandIn {
     pub(crate) fn violations(&self) -> Vec<String> {
         std::mem::take(&mut *hold(&self.shared.violations))
     }
-
-    /// Says whether requests are compared with the API's description.
-    pub(crate) fn compares(&self) -> bool {
-        self.shared.checks.is_some()
-    }
 }
 
 impl Drop for StandIn {
