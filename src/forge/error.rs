@@ -264,7 +264,9 @@ impl ForgeError {
                     .to_owned()
             }
             Self::Connect { .. } => {
-                "check the address, and HTTPS_PROXY and NO_PROXY where a proxy is needed".to_owned()
+                "check the address, and the proxy: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names the one that is asked instead, \
+                 NO_PROXY the hosts that it is not for"
+                    .to_owned()
             }
             Self::Timeout { .. } | Self::Broken { .. } => {
                 "run again; what may have been done is looked for first".to_owned()
@@ -279,7 +281,7 @@ impl ForgeError {
     }
 
     /// Returns whether the request may have been carried out although its answer says nothing of it.
-    pub(super) fn answer_is_lost(&self) -> bool {
+    pub fn answer_is_lost(&self) -> bool {
         match self {
             Self::Timeout { .. }
             | Self::Broken { .. }

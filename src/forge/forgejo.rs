@@ -364,7 +364,8 @@ fn explain(refusal: Refusal) -> ForgeError {
         .text
         .split_once("required scope(s): [")
         .and_then(|(_, rest)| rest.split_once(']'))
-        .map(|(scopes, _)| scopes.to_owned());
+        // What is read here is read to write to it next; the right to read would only lead to the next refusal.
+        .map(|(scopes, _)| scopes.replace("read:", "write:"));
     let reads_nothing = says("can't read pulls") || says("can't read unittype");
     let archived = says("archived");
     let no_changes = says("no changes between");

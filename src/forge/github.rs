@@ -365,8 +365,22 @@ fn explain(refusal: Refusal) -> ForgeError {
         let value = refusal.headers.get(name)?.to_str().ok()?.trim();
         (!value.is_empty()).then(|| value.to_owned())
     };
-    let needs =
-        header("x-accepted-github-permissions").or_else(|| header("x-accepted-oauth-scopes"));
+    // As a workflow's `permissions` has them; whatever is read of these is written to next.
+    let needs = header("x-accepted-github-permissions")
+        .map(|permissions| {
+            permissions
+                .split([',', ';'])
+                .map(|one| match one.trim().split_once('=') {
+                    Some((area @ ("contents" | "pull_requests" | "issues"), _)) => {
+                        format!("{}: write", area.replace('_', "-"))
+                    }
+                    Some((area, level)) => format!("{}: {level}", area.replace('_', "-")),
+                    None => one.trim().to_owned(),
+                })
+                .collect::<Vec<_>>()
+                .join(" or ")
+        })
+        .or_else(|| header("x-accepted-oauth-scopes"));
     let not_for_actions = says("not permitted to create or approve pull requests");
     let archived = says("archived");
     let exists = says("a pull request already exists");

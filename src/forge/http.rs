@@ -631,7 +631,9 @@ fn wire_error(
 ) -> ForgeError {
     let causes = causes(error);
     let words = innermost(error);
-    if causes.iter().any(|cause| cause.is::<rustls::Error>()) {
+    // What ends the connection instead of speaking TLS is told by rustls's user, not by rustls.
+    if causes.iter().any(|cause| cause.is::<rustls::Error>()) || words.starts_with("tls handshake")
+    {
         return ForgeError::Tls {
             origin: origin(url),
             words,

@@ -1052,7 +1052,10 @@ async fn refusals_of_github() {
         let answer = refused(403, message)
             .insert_header("x-accepted-github-permissions", "pull_requests=write");
         let error = error_of(kind, given(), true, answer).await;
-        assert_eq!(error.hint().unwrap(), "the token needs pull_requests=write");
+        assert_eq!(
+            error.hint().unwrap(),
+            "the token needs pull-requests: write"
+        );
     }
     let error = error_of(kind, automatic(), true, ResponseTemplate::new(403)).await;
     assert!(error.hint().unwrap().contains("`permissions:`"));

@@ -41,10 +41,16 @@ pub enum Why {
     Chunked,
     /// TLS could not be trusted.
     Certificate,
+    /// No TLS came about.
+    Tls,
     /// Git does not trust a directory of another user.
     Owner,
     /// Git does not know an option that we need.
     OldGit,
+    /// The server wants to be left alone for a while.
+    TooMany,
+    /// The server, or the proxy in front of it, cannot answer now: worth another try.
+    OutOfOrder,
     /// The server was not reached, or broke off: worth another try.
     Network,
     /// Anything else, in git's words.
@@ -69,8 +75,11 @@ impl Why {
             Self::TooBig => "the server takes no push of this size",
             Self::Chunked => "the server wants the length of a push beforehand",
             Self::Certificate => "the server's certificate is not trusted",
+            Self::Tls => "no TLS connection comes about",
             Self::Owner => "the repository belongs to another user",
             Self::OldGit => "git is too old",
+            Self::TooMany => "the server's limit of requests is used up",
+            Self::OutOfOrder => "the server is out of order",
             Self::Network => "the server was not reached",
             Self::Other => return None,
         })
@@ -108,8 +117,12 @@ impl Why {
             Self::Certificate => {
                 "give git the authority that signed it: `git config http.sslCAInfo FILE`, or GIT_SSL_CAINFO"
             }
+            Self::Tls => {
+                "does the port speak TLS, and a version of it that git knows? See the remote's URL in `git remote -v`"
+            }
             Self::Owner => "if you trust it: `git config --global --add safe.directory DIRECTORY`",
             Self::OldGit => "publishing needs git 2.29 or later",
+            Self::TooMany | Self::OutOfOrder => "run again later",
             Self::Network => "run again later; a proxy is set by https_proxy",
             Self::Other => return None,
         })
@@ -207,6 +220,10 @@ const TABLE: &[(&[&str], Why)] = &[
         &["no alternative certificate subject name"],
         Why::Certificate,
     ),
+    // GnuTLS, then OpenSSL.
+    (&["gnutls_handshake() failed"], Why::Tls),
+    (&["ssl_connect"], Why::Tls),
+    (&["ssl routines"], Why::Tls),
     (&["could not resolve"], Why::Network),
     (&["connection refused"], Why::Network),
     (&["timed out"], Why::Network),
@@ -218,11 +235,11 @@ const TABLE: &[(&[&str], Why)] = &[
     (&["network is unreachable"], Why::Network),
     (&["no route to host"], Why::Network),
     (&["empty reply from server"], Why::Network),
-    (&["returned error: 429"], Why::Network),
-    (&["returned error: 500"], Why::Network),
-    (&["returned error: 502"], Why::Network),
-    (&["returned error: 503"], Why::Network),
-    (&["returned error: 504"], Why::Network),
+    (&["returned error: 429"], Why::TooMany),
+    (&["returned error: 500"], Why::OutOfOrder),
+    (&["returned error: 502"], Why::OutOfOrder),
+    (&["returned error: 503"], Why::OutOfOrder),
+    (&["returned error: 504"], Why::OutOfOrder),
     (&["early eof"], Why::Network),
     (&["unexpected disconnect"], Why::Network),
     (&["hung up unexpectedly"], Why::Network),
@@ -556,8 +573,18 @@ mod tests {
             ),
             (
                 "remote: slow down\nfatal: unable to access 'http://127.0.0.1:18431/429/o/r/': The requested URL returned error: 429\n",
-                Why::Network,
+                Why::TooMany,
                 "unable to access 'http://127.0.0.1:18431/429/o/r/': The requested URL returned error: 429",
+            ),
+            (
+                "fatal: unable to access 'http://127.0.0.1:18431/502/o/r/': The requested URL returned error: 502\n",
+                Why::OutOfOrder,
+                "unable to access 'http://127.0.0.1:18431/502/o/r/': The requested URL returned error: 502",
+            ),
+            (
+                "fatal: unable to access 'https://127.0.0.1:18431/o/r/': gnutls_handshake() failed: The TLS connection was non-properly terminated.\n",
+                Why::Tls,
+                "unable to access 'https://127.0.0.1:18431/o/r/': gnutls_handshake() failed: The TLS connection was non-properly terminated.",
             ),
             (
                 "fatal: unable to access 'https://localhost:1/x/': Failed to connect to localhost port 1 after 0 ms: Couldn't connect to server\n",

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::value::{Object, Serde, Value};
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 use thiserror::Error as ThisError;
 
 use super::Report;
@@ -30,8 +30,33 @@ const MOST: usize = 4 * 1024 * 1024;
 /// The most characters of one value in a line of a commit message.
 const VALUE: usize = 1000;
 
-const KEYS: &str = "schema, tool, nix, flake, scope, lock, outcome, excluded, inputs, hosts, fleet, warnings, digest, timing, \
-                    pull_request, body (in the body only), summary";
+/// What every template knows: the keys of a report, and the summary.
+const KEY_NAMES: &[&str] = &[
+    "schema",
+    "tool",
+    "nix",
+    "flake",
+    "scope",
+    "lock",
+    "outcome",
+    "excluded",
+    "inputs",
+    "hosts",
+    "fleet",
+    "warnings",
+    "digest",
+    "timing",
+    "pull_request",
+    "plan",
+    "summary",
+];
+
+fn known_keys() -> String {
+    format!(
+        "a template knows {}, and that of the body `body`",
+        KEY_NAMES.join(", ")
+    )
+}
 
 /// The sources of the templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +130,7 @@ impl Templates {
         }
     }
 
-    /// Checks the templates' syntax, so that a mistake is found before the work starts.
+    /// Checks the templates' syntax and the keys they begin with, so that a mistake is found before the work starts.
     pub fn check(&self) -> Result<(), TemplateError> {
         let kept = Kept::default();
         for (name, source) in [
@@ -114,9 +139,47 @@ impl Templates {
             (BODY, self.body.as_ref()),
         ] {
             if let Some(source) = source {
-                environment(&kept)
+                let mut environment = environment(&kept);
+                let parsed = environment
                     .template_from_named_str(name, source)
                     .map_err(|error| engine(name, &error))?;
+                let own = if name == BODY { "body" } else { "" };
+                let is_known = |key: &str| {
+                    key == own
+                        || KEY_NAMES.contains(&key)
+                        // What the engine itself defines in blocks, loops and macros.
+                        || ["self", "super", "caller", "loop"].contains(&key)
+                        || environment.globals().any(|(global, _)| global == key)
+                };
+                let mut unknown: Vec<String> = parsed
+                    .undeclared_variables(false)
+                    .into_iter()
+                    .filter(|key| !is_known(key))
+                    .collect();
+                unknown.sort();
+                if let Some(key) = unknown.first() {
+                    return Err(TemplateError::Engine {
+                        template: name,
+                        line: None,
+                        words: format!("there is no `{key}`"),
+                        hint: Some(known_keys()),
+                    });
+                }
+                // Filters are looked up while rendering only. Whatever else goes wrong without a report is no fault of the
+                // template.
+                drop(parsed);
+                environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+                let rendered = environment.render_named_str(name, source, ());
+                if let Err(error) = rendered
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::UnknownFilter
+                            | ErrorKind::UnknownTest
+                            | ErrorKind::UnknownFunction
+                    )
+                {
+                    return Err(engine(name, &error));
+                }
             }
         }
         Ok(())
@@ -288,7 +351,7 @@ fn environment(kept: &Kept) -> Environment<'static> {
             out.write_str(&kept.keep(printed))
         } else {
             match value.kind() {
-                ValueKind::Undefined => return Err(minijinja::ErrorKind::UndefinedError.into()),
+                ValueKind::Undefined => return Err(ErrorKind::UndefinedError.into()),
                 ValueKind::None | ValueKind::Bool | ValueKind::Number => {
                     out.write_str(&value.to_string())
                 }
@@ -338,8 +401,6 @@ fn expand(
 }
 
 fn engine(template: &'static str, error: &Error) -> TemplateError {
-    use minijinja::ErrorKind;
-
     let kind = error.kind();
     let words = match error.detail() {
         Some(detail) => format!("{kind}: {detail}"),
@@ -353,7 +414,7 @@ fn engine(template: &'static str, error: &Error) -> TemplateError {
             .map(|c| if is_unseen(c) { ' ' } else { c })
             .collect(),
         hint: match kind {
-            ErrorKind::UndefinedError => Some(format!("a template knows {KEYS}")),
+            ErrorKind::UndefinedError => Some(known_keys()),
             ErrorKind::UnknownFilter => Some(
                 "`safe`, `escape` and `format` are left out on purpose: each value is a code span, `| fence` makes it a \
                  fenced block"

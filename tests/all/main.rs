@@ -17,6 +17,8 @@ mod publish;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod rooms;

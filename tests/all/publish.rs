@@ -565,7 +565,7 @@ fn a_completed_lock_is_no_excuse_for_other_inputs() {
     let mut report = scene.report(2);
     report.lock.completed = true;
     for input in &mut report.inputs {
-        for revision in &mut input.after {
+        if let Some(revision) = &mut input.after {
             revision.rev = Some("f".repeat(40));
             revision.url = Some(format!("github:NixOS/nixpkgs/{}", "f".repeat(40)));
         }

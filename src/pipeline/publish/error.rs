@@ -165,6 +165,9 @@ pub enum PublishError {
         /// What the system says.
         source: io::Error,
     },
+    /// Another run published meanwhile.
+    #[error("another run was quicker: pull request {0} carries its commit")]
+    Overtaken(String),
     /// Reports of another commit.
     #[error("the reports are about commit {reported}, and the checkout is at {head}")]
     OtherCommit {
@@ -254,7 +257,7 @@ impl PublishError {
                 "the job's own token is for the runner's own server only: give one in FLAKE_HERALD_TOKEN or --token-file"
             }
             Self::NoToken { .. } => {
-                "give one in FLAKE_HERALD_TOKEN or --token-file FILE; in a GitHub workflow: `env: GITHUB_TOKEN: ${{ github.token }}`"
+                "give one in FLAKE_HERALD_TOKEN or --token-file FILE; in a workflow: `env: GITHUB_TOKEN: ${{ github.token }}`"
             }
             Self::MayNotPush(_) => {
                 "give it the right to write to the repository: `contents: write` and `pull-requests: write` in a GitHub workflow, \
@@ -272,6 +275,9 @@ impl PublishError {
             Self::TooShallow { .. } => {
                 "check out the base's tip, or more of its history (`fetch-depth: 0`)"
             }
+            Self::Overtaken(_) => {
+                "nothing of it was changed; run again to start from what is there now"
+            }
             Self::NotesTooLong(_) => "shorten what stands under the line that keeps it",
             Self::KeyFile { .. } => "name the key's file with --signing-key-file",
             Self::OtherCommit { .. } => "check out that commit, or report again",
@@ -284,11 +290,11 @@ impl PublishError {
                 "the reports or the lock were changed on their way here; report again, or find out where"
             }
             Self::NoReports(_) => "`flake-herald report --output-dir DIR` writes one",
-            Self::Name(_)
-            | Self::Setting { .. }
-            | Self::NoCommit
-            | Self::Archived(_)
-            | Self::Stopped(_) => return None,
+            Self::Archived(_) => {
+                "unarchive the repository in its settings, or stop the scheduled job"
+            }
+            Self::NoCommit => "commit the flake and push it first",
+            Self::Name(_) | Self::Setting { .. } | Self::Stopped(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -314,6 +320,7 @@ fn those(remotes: &[String]) -> String {
     if remotes.is_empty() {
         String::new()
     } else {
-        format!(": there are {}", remotes.join(", "))
+        let verb = if remotes.len() == 1 { "is" } else { "are" };
+        format!(", but there {verb} `{}`", remotes.join("`, `"))
     }
 }

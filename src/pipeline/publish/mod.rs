@@ -365,10 +365,17 @@ impl Publishing {
         };
         match decision {
             Decision::Create { push } => {
+                // The texts first: what is wrong with a template must not leave a branch behind.
+                let new = self.new_pull_request(report)?;
                 if push {
                     done.commit = Some(self.push(report, lock, tip).await?);
                 }
-                let (pull, existed) = self.open(report).await?;
+                let ours = done.commit.as_ref().or(tip);
+                let opened = self.open(report, &new, ours).await;
+                if let (Err(error), Some(commit), None) = (&opened, &done.commit, tip) {
+                    self.take_back(error, commit).await;
+                }
+                let (pull, existed) = opened?;
                 done.pull = Some((pull.number, pull.url));
                 done.operation = if existed {
                     Operation::Updated
@@ -378,11 +385,15 @@ impl Publishing {
                 done.warnings.extend(self.limits_of_the_token());
             }
             Decision::Update { push, edit } => {
+                let edit = match open.filter(|_| edit) {
+                    Some(open) => Some((open.number, self.new_texts(report, open)?)),
+                    None => None,
+                };
                 if push {
                     done.commit = Some(self.push(report, lock, tip).await?);
                 }
-                if let (true, Some(open)) = (edit, open) {
-                    self.edit(report, open).await?;
+                if let Some((number, texts)) = edit {
+                    self.ask(self.client.edit(number, &texts)).await?;
                 }
                 done.operation = Operation::Updated;
                 if push {
@@ -466,33 +477,65 @@ impl Publishing {
         Ok(commit)
     }
 
-    /// Opens the pull request; returns whether there was one after all, brought up to date then.
-    async fn open(&self, report: &Report) -> Result<(PullRequest, bool), PublishError> {
+    /// Deletes the branch that this run has just made for a pull request that the forge refuses: nothing half-done is
+    /// left. Where the answer was lost, there may be one.
+    async fn take_back(&self, error: &PublishError, commit: &CommitId) {
+        let refused = matches!(error, PublishError::Forge(error)
+            if !error.answer_is_lost() && !matches!(error, ForgeError::AlreadyExists { .. }));
+        if !refused {
+            return;
+        }
+        // The refusal is what is told; what is left of the branch, the next run finds.
+        match self.transport.delete(&self.branch, commit).await {
+            Ok(()) => tracing::info!("deleted {} again", self.branch),
+            Err(failed) => tracing::warn!("the branch {} is left behind: {failed}", self.branch),
+        }
+    }
+
+    fn new_pull_request(&self, report: &Report) -> Result<NewPullRequest, PublishError> {
         let title = self.wishes.templates.title(report)?;
-        let new = NewPullRequest {
+        Ok(NewPullRequest {
             head: self.branch.clone(),
             base: self.base.clone(),
             body: self.body(report, &title, "")?.unwrap_or_default(),
             title,
-        };
-        let Opened { pull, existed } = self.ask(self.client.open(&new)).await?;
+        })
+    }
+
+    /// Opens the pull request; returns whether there was one after all, brought up to date then.
+    async fn open(
+        &self,
+        report: &Report,
+        new: &NewPullRequest,
+        ours: Option<&CommitId>,
+    ) -> Result<(PullRequest, bool), PublishError> {
+        let Opened { pull, existed } = self.ask(self.client.open(new)).await?;
         // Another run was quicker, or our own request did arrive.
         if existed && Marker::read(&pull.body) != Marker::read(&new.body) {
-            self.edit(report, &pull).await?;
+            // What it pushed is there then, and the text must go on speaking of that.
+            if pull.head.is_some() && pull.head.as_ref() != ours {
+                return Err(PublishError::Overtaken(pull.number.to_string()));
+            }
+            let texts = self.new_texts(report, &pull)?;
+            self.ask(self.client.edit(pull.number, &texts)).await?;
         }
         Ok((pull, existed))
     }
 
-    async fn edit(&self, report: &Report, open: &PullRequest) -> Result<(), PublishError> {
+    /// Returns the texts that a pull request is to have, with people's notes.
+    fn new_texts(
+        &self,
+        report: &Report,
+        open: &PullRequest,
+    ) -> Result<PullRequestEdit, PublishError> {
         let title = self.wishes.templates.title(report)?;
         let body = self
             .body(report, &title, &forge::notes(&open.body))?
             .ok_or_else(|| PublishError::NotesTooLong(open.number.to_string()))?;
-        let edit = PullRequestEdit {
+        Ok(PullRequestEdit {
             title: forge::title_edit(open, &title),
             body: Some(body),
-        };
-        self.ask(self.client.edit(open.number, &edit)).await
+        })
     }
 
     /// Returns the body with its marker and people's notes; none where the notes leave no room.
@@ -524,14 +567,6 @@ impl Publishing {
         open: &PullRequest,
         report: &Report,
     ) -> Result<Option<String>, PublishError> {
-        if let Some(body) = forge::closed_as_obsolete(&open.body).filter(|body| *body != open.body)
-        {
-            let edit = PullRequestEdit {
-                title: None,
-                body: Some(body),
-            };
-            self.ask(self.client.edit(open.number, &edit)).await?;
-        }
         let why = match report.outcome {
             Outcome::LockUnchanged => "an update gives the lock that the base already has",
             Outcome::ClosuresUnchanged | Outcome::Changed => "the update changes no host any more",
@@ -544,7 +579,17 @@ impl Publishing {
         let text = format!(
             "{mark}\nThere is nothing left to merge here: {why}. flake-herald closes this pull request, and opens another when there is."
         );
-        self.note(open.number, &mark, &text).await
+        // First: what is marked as closed and stays open would be taken for reopened.
+        let warning = self.note(open.number, &mark, &text).await?;
+        if let Some(body) = forge::closed_as_obsolete(&open.body).filter(|body| *body != open.body)
+        {
+            let edit = PullRequestEdit {
+                title: None,
+                body: Some(body),
+            };
+            self.ask(self.client.edit(open.number, &edit)).await?;
+        }
+        Ok(warning)
     }
 
     /// Writes a comment, once. The pull request does not hang on it: what the forge says against it is a warning.

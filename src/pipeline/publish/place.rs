@@ -60,7 +60,7 @@ impl Place {
             (None, Some(automatic)) => Token::Automatic(automatic),
             (None, None) => {
                 return Err(PublishError::NoToken {
-                    server: server.to_string(),
+                    server: shown(&server),
                     elsewhere: runner.is_some_and(|runner| runner.token.is_some()),
                 });
             }
@@ -197,7 +197,7 @@ async fn kind_and_api(
             .clone()
             .or_else(|| forge::usual_api(kind, server))
             .ok_or_else(|| PublishError::UnknownForge {
-                server: server.to_string(),
+                server: shown(server),
             })
     };
     if let Some(kind) = known {
@@ -208,10 +208,15 @@ async fn kind_and_api(
         None => match here {
             Some(runner) => Ok((runner.kind, api_of(runner.kind)?)),
             None => Err(PublishError::UnknownForge {
-                server: server.to_string(),
+                server: shown(server),
             }),
         },
     }
+}
+
+/// Returns an address as people write it.
+fn shown(server: &Url) -> String {
+    server.as_str().trim_end_matches('/').to_owned()
 }
 
 fn is_http(remote: &RemoteUrl) -> bool {

@@ -118,6 +118,11 @@ impl Scene {
         self.git_in(&self.bare, args)
     }
 
+    /// Runs git in the scratch directory.
+    pub(crate) fn git_in_dir(&self, args: &[&str]) -> String {
+        self.git_in(self.env.dir(), args)
+    }
+
     fn git_in(&self, dir: &Path, args: &[&str]) -> String {
         let mut command = self.env.command("git");
         self.env

@@ -299,6 +299,11 @@ impl StandIn {
         hold(&self.shared.faults).push(fault);
     }
 
+    /// Takes away the trouble that is left.
+    pub(crate) fn clear_faults(&self) {
+        hold(&self.shared.faults).clear();
+    }
+
     /// Calls a function before each request is carried out and before it is answered, with its number, from 1.
     ///
     /// It runs on the server's threads and must not use the stand-in.
