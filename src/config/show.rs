@@ -39,9 +39,18 @@ impl Config {
                 ),
                 None => "# runner: none".to_owned(),
             },
-            match &self.token {
-                Some(token) => format!("# token: (hidden), from the {}", token.origin),
-                None => format!("# token: not set ({TOKEN})"),
+            match (
+                &self.token,
+                self.runner
+                    .as_ref()
+                    .and_then(|runner| runner.token.as_ref()),
+            ) {
+                (Some(token), _) => format!("# token: (hidden), from the {}", token.origin),
+                (None, Some(token)) => format!(
+                    "# token: the job's own (hidden), from the {}, for its own server only",
+                    token.origin
+                ),
+                (None, None) => format!("# token: not set ({TOKEN})"),
             },
         ];
         let settings = self

@@ -848,6 +848,25 @@ mod show {
     use super::*;
 
     #[test]
+    fn the_jobs_own_token_is_named_where_there_is_no_other() {
+        let config = Given {
+            args: &["config"],
+            env: &[("FORGEJO_ACTIONS", "true"), ("FORGEJO_TOKEN", "s3cret")],
+            ..Given::default()
+        }
+        .ok();
+        let shown = config.show();
+        let line = shown.lines().find(|line| line.starts_with("# token"));
+        assert_eq!(
+            line,
+            Some(
+                "# token: the job's own (hidden), from the runner's variable FORGEJO_TOKEN, for its own server only"
+            )
+        );
+        assert!(!shown.contains("s3cret"));
+    }
+
+    #[test]
     fn every_setting_stands_there_with_its_origin() {
         let config = Given {
             args: &["config", "--eval-batch", "8", "--config", "fleet/flake-herald.toml", "-v"],

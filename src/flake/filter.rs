@@ -63,6 +63,14 @@ pub enum NoHost {
         /// The hosts there are.
         known: Vec<HostId>,
     },
+    /// A pattern of `--host` names a kind that is not looked at.
+    #[error("no host matches `{pattern}`, because hosts of the kind `{}` are not looked at", .kind.as_str())]
+    OtherKind {
+        /// The pattern.
+        pattern: String,
+        /// The kind it names.
+        kind: Kind,
+    },
     /// Every host is excluded.
     #[error("every host is left out: {}", excluded_list(.excluded))]
     AllExcluded {
@@ -133,6 +141,15 @@ impl HostFilter {
         // A name with a typo must not shrink the fleet silently.
         for pattern in &self.include {
             if !hosts.iter().any(|host| pattern.matches(&host.id)) {
+                if let Some(kind) = pattern.kind
+                    && kind != Kind::Attr
+                    && !kinds.contains(&kind)
+                {
+                    return Err(NoHost::OtherKind {
+                        pattern: pattern.text.clone(),
+                        kind,
+                    });
+                }
                 return Err(NoHost::Matching {
                     pattern: pattern.text.clone(),
                     known: hosts.into_iter().map(|host| host.id).collect(),
@@ -317,6 +334,16 @@ mod tests {
             .select(Vec::new(), &[Kind::Nixos, Kind::Home])
             .unwrap_err();
         insta::assert_snapshot!(error, @"the flake has no hosts in `nixosConfigurations` or `homeConfigurations`");
+    }
+
+    #[test]
+    fn a_pattern_of_a_kind_that_is_not_looked_at_says_so() {
+        let filter = HostFilter::new(&["darwin:mac".to_owned()], &[], true).unwrap();
+        let other = filter.select(fleet(), &[Kind::Nixos, Kind::Home]);
+        insta::assert_snapshot!(other.unwrap_err(), @"no host matches `darwin:mac`, because hosts of the kind `darwin` are not looked at");
+        // Looked at, and there is none: that is a wrong name.
+        let none = filter.select(fleet(), &Kind::ALL);
+        assert!(matches!(none, Err(NoHost::Matching { .. })));
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl Error {
             Self::NoHost(NoHost::InFlake { .. }) => Some(
                 "--kind darwin and --kind home look at other outputs, --attr PATH at any derivation".to_owned(),
             ),
+            Self::NoHost(NoHost::OtherKind { kind, .. }) => Some(format!(
+                "add --kind {}; it replaces the default, so name --kind nixos too if you want both",
+                kind.as_str()
+            )),
             Self::NoHost(NoHost::AllExcluded { .. }) => {
                 Some("--no-default-excludes keeps *-minimal, and --host NAME keeps the host it names".to_owned())
             }

@@ -675,11 +675,11 @@ impl Publishing {
                 "the workflows of this pull request wait for somebody's approval, because the job's own token opened it"
             }
             ForgeKind::Forgejo | ForgeKind::Gitea => {
-                "no workflow runs for this pull request, because the job's own token opened it"
+                "workflows do not start for this pull request, because the job's own token opened it"
             }
         };
         Some(format!(
-            "{what}: a token of its own in FLAKE_HERALD_TOKEN starts them"
+            "{what}: with a token of your own in FLAKE_HERALD_TOKEN they start"
         ))
     }
 }
