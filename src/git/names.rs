@@ -80,6 +80,9 @@ impl fmt::Display for BranchName {
     }
 }
 
+/// The longest name of a branch, in bytes: with `refs/heads/` it fits a file's name, which is how servers keep it.
+const LONGEST_BRANCH: usize = 244;
+
 impl FromStr for BranchName {
     type Err = NameError;
 
@@ -90,6 +93,10 @@ impl FromStr for BranchName {
             |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
         let why = if text.is_empty() {
             "it is empty"
+        } else if text.len() > LONGEST_BRANCH {
+            "it is longer than 244 bytes"
+        } else if text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit()) {
+            "git, and GitHub, take it for a commit"
         } else if text.starts_with("refs/") {
             "it is a branch's name without `refs/heads/`"
         } else if text.starts_with('-') || text == "@" || text == "HEAD" {
@@ -194,6 +201,9 @@ mod tests {
         ] {
             assert!(bad.parse::<BranchName>().is_err(), "{bad}");
         }
+        assert!("a".repeat(244).parse::<BranchName>().is_ok());
+        assert!("a".repeat(245).parse::<BranchName>().is_err());
+        assert!("a".repeat(40).parse::<BranchName>().is_err());
         assert_eq!(
             "a".parse::<BranchName>().unwrap().reference(),
             "refs/heads/a"

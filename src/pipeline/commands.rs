@@ -114,15 +114,22 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let scratch = super::scratch()?;
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
-        let (report, mut inputs) =
-            super::publish::gather(&config.reports, delivery.directory.as_deref())?;
+        let (paths, output) = (config.reports.clone(), delivery.directory.clone());
+        let (report, mut inputs) = unless_stopped(world.cancel, move || {
+            super::publish::gather(&paths, output.as_deref())
+        })
+        .await?;
         let lock_path = config
             .update
             .lock
             .as_ref()
             .map(|lock| lock.value.clone())
             .unwrap_or_default();
-        let lock = std::fs::read(&lock_path).map_err(|source| Error::file(&lock_path, source))?;
+        let path = lock_path.clone();
+        let lock = unless_stopped(world.cancel, move || {
+            std::fs::read(&path).map_err(|source| Error::file(&path, source))
+        })
+        .await?;
         inputs.push(lock_path);
         delivery.prepare(&request, &inputs)?;
         let flake = request
@@ -148,6 +155,28 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
             delivery.fail(exit::of_error(&error))?;
             Err(error)
         }
+    }
+}
+
+/// Reads files that somebody named, until the run is told to stop: a pipe that nobody writes to is never read to its end.
+async fn unless_stopped<T: Send + 'static>(
+    cancel: &Cancel,
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (send, result) = tokio::sync::oneshot::channel();
+    // A thread of its own: at its end a runtime waits for those that it has itself.
+    std::thread::Builder::new()
+        .spawn(move || drop(send.send(read())))
+        .map_err(|source| Error::file(Path::new("a thread for reading files"), source))?;
+    tokio::select! {
+        biased;
+        result = result => result.unwrap_or_else(|gone| {
+            Err(Error::file(
+                Path::new("a thread for reading files"),
+                io::Error::other(gone),
+            ))
+        }),
+        stop = cancel.cancelled() => Err(Error::Stopped(stop)),
     }
 }
 

@@ -24,6 +24,15 @@ const CLOSE: char = '\u{10fff1}';
 /// Steps a template may take: a thousand hosts with a few hundred steps each.
 const FUEL: u64 = 2_000_000;
 
+/// The longest template, in bytes: more than any forge takes for a text.
+const LONGEST: usize = 64 * 1024;
+
+/// A template of so many bytes fits any stack.
+const SHORT: usize = 2 * 1024;
+
+/// How much stack a byte of a template takes at most; without optimizations it was 1150 bytes.
+const STACK: usize = 4 * 1024;
+
 /// The most bytes a template may give before its values are filled in.
 const MOST: usize = 4 * 1024 * 1024;
 
@@ -132,54 +141,13 @@ impl Templates {
 
     /// Checks the templates' syntax and the keys they begin with, so that a mistake is found before the work starts.
     pub fn check(&self) -> Result<(), TemplateError> {
-        let kept = Kept::default();
         for (name, source) in [
             (TITLE, Some(&self.title)),
             (COMMIT_MESSAGE, Some(&self.commit_message)),
             (BODY, self.body.as_ref()),
         ] {
             if let Some(source) = source {
-                let mut environment = environment(&kept);
-                let parsed = environment
-                    .template_from_named_str(name, source)
-                    .map_err(|error| engine(name, &error))?;
-                let own = if name == BODY { "body" } else { "" };
-                let is_known = |key: &str| {
-                    key == own
-                        || KEY_NAMES.contains(&key)
-                        // What the engine itself defines in blocks, loops and macros.
-                        || ["self", "super", "caller", "loop"].contains(&key)
-                        || environment.globals().any(|(global, _)| global == key)
-                };
-                let mut unknown: Vec<String> = parsed
-                    .undeclared_variables(false)
-                    .into_iter()
-                    .filter(|key| !is_known(key))
-                    .collect();
-                unknown.sort();
-                if let Some(key) = unknown.first() {
-                    return Err(TemplateError::Engine {
-                        template: name,
-                        line: None,
-                        words: format!("there is no `{key}`"),
-                        hint: Some(known_keys()),
-                    });
-                }
-                // Filters are looked up while rendering only. Whatever else goes wrong without a report is no fault of the
-                // template.
-                drop(parsed);
-                environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-                let rendered = environment.render_named_str(name, source, ());
-                if let Err(error) = rendered
-                    && matches!(
-                        error.kind(),
-                        ErrorKind::UnknownFilter
-                            | ErrorKind::UnknownTest
-                            | ErrorKind::UnknownFunction
-                    )
-                {
-                    return Err(engine(name, &error));
-                }
+                with_room(name, source, || check(name, source))?;
             }
         }
         Ok(())
@@ -371,7 +339,92 @@ fn join(value: &Value, joiner: Option<String>) -> Result<String, Error> {
     Ok(items.join(&joiner.unwrap_or_default()))
 }
 
+/// Checks one template.
+fn check(name: &'static str, source: &str) -> Result<(), TemplateError> {
+    let kept = Kept::default();
+    let mut environment = environment(&kept);
+    let parsed = environment
+        .template_from_named_str(name, source)
+        .map_err(|error| engine(name, &error))?;
+    let own = if name == BODY { "body" } else { "" };
+    let is_known = |key: &str| {
+        key == own
+            || KEY_NAMES.contains(&key)
+            // What the engine itself defines in blocks, loops and macros.
+            || ["self", "super", "caller", "loop"].contains(&key)
+            || environment.globals().any(|(global, _)| global == key)
+    };
+    let mut unknown: Vec<String> = parsed
+        .undeclared_variables(false)
+        .into_iter()
+        .filter(|key| !is_known(key))
+        .collect();
+    unknown.sort();
+    if let Some(key) = unknown.first() {
+        return Err(TemplateError::Engine {
+            template: name,
+            line: None,
+            words: format!("there is no `{key}`"),
+            hint: Some(known_keys()),
+        });
+    }
+    // Filters are looked up while rendering only. Whatever else goes wrong without a report is no fault of the
+    // template.
+    drop(parsed);
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    let rendered = environment.render_named_str(name, source, ());
+    if let Err(error) = rendered
+        && matches!(
+            error.kind(),
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
+        )
+    {
+        return Err(engine(name, &error));
+    }
+    Ok(())
+}
+
+/// Does something with a template where there is stack enough for it: the engine goes down into a chain of operators, filters or
+/// `elif` once per link, whatever its limit of recursion is.
+fn with_room<T: Send>(
+    template: &'static str,
+    source: &str,
+    work: impl FnOnce() -> Result<T, TemplateError> + Send,
+) -> Result<T, TemplateError> {
+    let refused = |words: String, hint: Option<&str>| TemplateError::Engine {
+        template,
+        line: None,
+        words,
+        hint: hint.map(str::to_owned),
+    };
+    if source.len() > LONGEST {
+        return Err(refused(
+            format!("has {} bytes", source.len()),
+            Some("64 KiB are the most"),
+        ));
+    }
+    if source.len() <= SHORT {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(source.len().saturating_mul(STACK))
+            .spawn_scoped(scope, work)
+            .map_err(|error| refused(format!("no memory for it: {error}"), None))?
+            .join()
+            .unwrap_or_else(|_| Err(refused("the engine failed".to_owned(), None)))
+    })
+}
+
 fn expand(
+    template: &'static str,
+    source: &str,
+    report: &Report,
+) -> Result<Expanded, TemplateError> {
+    with_room(template, source, || expand_here(template, source, report))
+}
+
+fn expand_here(
     template: &'static str,
     source: &str,
     report: &Report,

@@ -5,6 +5,8 @@ mod broken;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod limits;

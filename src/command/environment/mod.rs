@@ -146,7 +146,8 @@ impl ChildEnvironment {
         (environment, removed)
     }
 
-    /// Returns the environment with prompts off and messages in English. Variables named in `pass` are left as they are.
+    /// Returns the environment with prompts off, messages in English and no repository of the surroundings'. Variables named in
+    /// `pass` are left as they are.
     ///
     /// A prompt would hang the run: children are in their own process group, so the terminal, if there is one, stops whoever
     /// reads from it or changes its settings.
@@ -180,6 +181,30 @@ impl ChildEnvironment {
         // gettext heeds it before LC_ALL, unless the locale is plain C.
         if !self.passed.contains(OsStr::new("LANGUAGE")) {
             self.variables.remove(OsStr::new("LANGUAGE"));
+        }
+        // A hook, or `git rebase --exec`, points these at its own repository, and so would have git read the remotes of that one,
+        // and Nix the inputs in it. What is worked on is always named (`git rev-parse --local-env-vars`; not the
+        // configuration, which hands over logins).
+        for name in [
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            "GIT_COMMON_DIR",
+            "GIT_CONFIG",
+            "GIT_DIR",
+            "GIT_GRAFT_FILE",
+            "GIT_IMPLICIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_NAMESPACE",
+            "GIT_NO_REPLACE_OBJECTS",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_PREFIX",
+            "GIT_QUARANTINE_PATH",
+            "GIT_REPLACE_REF_BASE",
+            "GIT_SHALLOW_FILE",
+            "GIT_WORK_TREE",
+        ] {
+            if !self.passed.contains(OsStr::new(name)) {
+                self.variables.remove(OsStr::new(name));
+            }
         }
         self
     }

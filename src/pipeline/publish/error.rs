@@ -66,7 +66,7 @@ pub enum PublishError {
         known: Vec<String>,
     },
     /// There is no such remote.
-    #[error("there is no remote `{name}`{}", those(.known))]
+    #[error("there is no remote `{}`{}", .name.escape_debug(), those(.known))]
     UnknownRemote {
         /// The one named.
         name: String,
@@ -74,7 +74,7 @@ pub enum PublishError {
         known: Vec<String>,
     },
     /// The remote's address.
-    #[error("the remote `{name}`: {source}")]
+    #[error("the remote `{}`: {source}", .name.escape_debug())]
     RemoteUrl {
         /// The remote.
         name: String,
