@@ -55,6 +55,7 @@ const MAY_NOT_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("git", &["reqwest", "octocrab"]),
+    ("forge", &["git2", "std::fs", "std::process"]),
 ];
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
