@@ -574,8 +574,11 @@ impl Night {
     ) -> CommandOutput {
         self.forge.forget();
         let env = self.fleet.env();
+        // Whoever runs the tests may have signals ignored, as a shell does for what it starts in the background.
         let mut child = env
-            .binary()
+            .command("env")
+            .arg("--default-signal")
+            .arg(env!("CARGO_BIN_EXE_flake-herald"))
             .args(["run", "--write-lock", "--format", "json"])
             .current_dir(&self.dir)
             .stdout(Stdio::piped())
