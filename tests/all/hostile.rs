@@ -16,7 +16,7 @@ fn usual(scene: &Scene) -> Command {
 fn a_pipe_nobody_writes_to_does_not_keep_a_run_from_being_stopped() {
     for name in ["in/report.json", "in/flake.lock"] {
         let scene = Scene::new(Dialect::Forgejo, Transport::Http);
-        let mut command = usual(&scene);
+        let mut command = scene.env.heeding_signals(&usual(&scene));
         let path = scene.env.dir().join(name);
         fs::remove_file(&path).unwrap();
         let _made = scene

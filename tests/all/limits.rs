@@ -161,14 +161,13 @@ fn stopped_by(signal: &str, code: i32) {
     let fleet = Fleet::new();
     fleet.bump(&["slow:php=1000"]);
     let before = fleet.repository();
-    // Whoever starts the tests may ignore signals, and what is ignored stays so in children.
+    let mut report = fleet.env().binary();
+    report
+        .args(["report", "--host", "webserver"])
+        .current_dir(fleet.flake());
     let mut child = fleet
         .env()
-        .command("env")
-        .arg("--default-signal")
-        .arg(env!("CARGO_BIN_EXE_flake-herald"))
-        .args(["report", "--host", "webserver"])
-        .current_dir(fleet.flake())
+        .heeding_signals(&report)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -574,13 +574,11 @@ impl Night {
     ) -> CommandOutput {
         self.forge.forget();
         let env = self.fleet.env();
-        // Whoever runs the tests may have signals ignored, as a shell does for what it starts in the background.
+        let mut run = env.binary();
+        run.args(["run", "--write-lock", "--format", "json"])
+            .current_dir(&self.dir);
         let mut child = env
-            .command("env")
-            .arg("--default-signal")
-            .arg(env!("CARGO_BIN_EXE_flake-herald"))
-            .args(["run", "--write-lock", "--format", "json"])
-            .current_dir(&self.dir)
+            .heeding_signals(&run)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

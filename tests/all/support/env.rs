@@ -155,6 +155,20 @@ impl TestEnv {
         self.command(env!("CARGO_BIN_EXE_flake-herald"))
     }
 
+    /// Returns the same command where signals do what they do by default: whoever runs the tests may have them ignored, as a
+    /// shell does for what it starts in the background.
+    pub(crate) fn heeding_signals(&self, command: &Command) -> Command {
+        let mut heeding = self.command("env");
+        heeding
+            .arg("--default-signal")
+            .arg(command.get_program())
+            .args(command.get_args());
+        if let Some(dir) = command.get_current_dir() {
+            heeding.current_dir(dir);
+        }
+        heeding
+    }
+
     /// Runs the binary under test in the scratch directory.
     #[must_use = "snapshot the output, or assert its status with .success() or .code(n)"]
     pub(crate) fn run<I>(&self, args: I) -> CommandOutput
