@@ -81,7 +81,12 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     }
     let context = context(config, world);
     let mut delivery = delivery(config);
-    delivery.prepare(&request, &[])?;
+    // It may lie where the results go.
+    let given = match &request.lock {
+        LockSource::Given(file) => vec![file.clone()],
+        LockSource::Staged | LockSource::Tree => Vec::new(),
+    };
+    delivery.prepare(&request, &given)?;
     let scratch = super::scratch()?;
     let looked = async {
         // What would keep the result from being published is found before hours of building.

@@ -150,6 +150,23 @@ fn a_lock_is_staged_compared_and_written_only_when_asked() {
     // We staged it ourselves, on this commit.
     assert_eq!(given["lock"]["origin"], "staged");
     assert_eq!(statuses(&given), ["webserver changed"]);
+    // It may lie where the results go.
+    let out = fleet.env().dir().join("out");
+    fs::create_dir(&out).unwrap();
+    let there = out.join("flake.lock");
+    fs::copy(file, &there).unwrap();
+    fleet
+        .run([
+            "report",
+            "--host",
+            "webserver",
+            "--lock",
+            there.to_str().unwrap(),
+            "--output-dir",
+            out.to_str().unwrap(),
+        ])
+        .success();
+    assert_eq!(fs::read(&there).unwrap(), fs::read(file).unwrap());
 
     fleet
         .run(["report", "--write-lock", "--host", "webserver"])
