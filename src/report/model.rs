@@ -487,19 +487,14 @@ impl Report {
         self.warnings.sort();
         self.warnings.dedup();
         let mut unseen = self.unseen();
-        let mut hash = Hash(Sha256::new());
+        let mut hash = Hash::default();
         // The types here have nothing that JSON cannot hold, and a hash takes every byte.
-        let hosts = std::mem::take(&mut self.hosts);
+        // The hashes decide the order of an entry's paths, and do not count.
+        self.paths_of_entries(|paths| paths.sort_by(|a, b| a.name().cmp(b.name())));
         let written = serde_json::to_writer(&mut hash, &*self);
         debug_assert!(written.is_ok(), "{written:?}");
-        for host in &hosts {
-            let mut host = serde_json::to_value(host).unwrap_or_default();
-            without_store_hashes(&mut host);
-            let written = serde_json::to_writer(&mut hash, &host);
-            debug_assert!(written.is_ok(), "{written:?}");
-        }
-        self.hosts = hosts;
-        self.digest = hex(&hash.0.finalize());
+        self.paths_of_entries(|paths| paths.sort());
+        self.digest = hash.finish();
         self.timing = std::mem::take(&mut unseen.timing);
         self.pull_request = unseen.pull_request.take();
         self.plan = unseen.plan.take();
@@ -530,6 +525,29 @@ impl Report {
             .filter_map(|host| host.failure.as_mut())
     }
 
+    /// Does something with the paths of every entry of every diff.
+    fn paths_of_entries(&mut self, mut work: impl FnMut(&mut Vec<StorePath>)) {
+        for diff in self.hosts.iter_mut().filter_map(|host| host.diff.as_mut()) {
+            let ClosureDiff {
+                changed,
+                added,
+                removed,
+                selection,
+                rebuilt,
+                configuration,
+                ..
+            } = diff;
+            for entry in [changed, added, removed, selection, rebuilt, configuration]
+                .into_iter()
+                .flatten()
+            {
+                for group in entry.before.iter_mut().chain(&mut entry.after) {
+                    work(&mut group.paths);
+                }
+            }
+        }
+    }
+
     /// Returns the hosts of one status, in the report's order.
     pub fn with_status(&self, status: Status) -> impl Iterator<Item = &HostReport> {
         self.hosts.iter().filter(move |host| host.status == status)
@@ -553,50 +571,61 @@ struct Unseen {
     log_paths: Vec<Option<String>>,
 }
 
-/// Takes the hashes out of all store paths in a host's report, and puts lists of them in order again.
-fn without_store_hashes(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = without_hashes(text),
-        Value::Array(list) => list.iter_mut().for_each(without_store_hashes),
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                without_store_hashes(field);
-                if let ("paths", Value::Array(paths)) = (name.as_str(), field) {
-                    paths.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
+/// Takes bytes into a hash, without the hashes of store paths in them: 32 letters and digits between `/` and `-`.
+///
+/// As they come, for a report of a large fleet is too big to be written out for it.
+#[derive(Default)]
+struct Hash {
+    sha: Sha256,
+    /// What follows a slash and may be a hash.
+    held: Option<Vec<u8>>,
 }
 
-/// Returns a text without the hashes in its store paths: 32 letters and digits between `/` and `-`.
-fn without_hashes(text: &str) -> String {
+impl Hash {
     const LENGTH: usize = 32;
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('/') {
-        let (head, tail) = rest.split_at(at + 1);
-        out.push_str(head);
-        let hash = tail.get(..LENGTH).filter(|hash| {
-            hash.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                && tail.get(LENGTH..).is_some_and(|name| name.starts_with('-'))
-        });
-        rest = match hash {
-            Some(_) => tail.get(LENGTH..).unwrap_or(""),
-            None => tail,
-        };
-    }
-    out.push_str(rest);
-    out
-}
 
-/// Takes bytes into a hash: a report of a large fleet is too big to be written out for it.
-struct Hash(Sha256);
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.sha.update(held);
+        }
+    }
+
+    /// Returns the hash in hex.
+    fn finish(mut self) -> String {
+        self.release();
+        hex(&self.sha.finalize())
+    }
+}
 
 impl std::io::Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            match &mut self.held {
+                None => {
+                    let end = rest
+                        .iter()
+                        .position(|byte| *byte == b'/')
+                        .map_or(rest.len(), |at| at + 1);
+                    let (plain, after) = rest.split_at(end);
+                    self.sha.update(plain);
+                    if plain.ends_with(b"/") {
+                        self.held = Some(Vec::with_capacity(Self::LENGTH));
+                    }
+                    rest = after;
+                }
+                Some(held) if held.len() < Self::LENGTH && byte.is_ascii_alphanumeric() => {
+                    held.push(byte);
+                    rest = after;
+                }
+                Some(held) => {
+                    if held.len() == Self::LENGTH && byte == b'-' {
+                        held.clear();
+                    }
+                    self.release();
+                }
+            }
+        }
         Ok(bytes.len())
     }
 
@@ -607,7 +636,33 @@ impl std::io::Write for Hash {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+
+    #[test]
+    fn hashes_of_store_paths_do_not_count_however_they_come() {
+        const HASH: &str = "00bgd045z0d4icpbc2yyz4gx48ak44la";
+        let of = |text: &str, piece: usize| {
+            let mut hash = Hash::default();
+            for piece in text.as_bytes().chunks(piece) {
+                hash.write_all(piece).unwrap();
+            }
+            hash.finish()
+        };
+        for (text, seen) in [
+            (format!("/nix/store/{HASH}-a"), "/nix/store/-a".to_owned()),
+            (format!("//{HASH}-//{HASH}-"), "//-//-".to_owned()),
+            (format!("/{HASH}"), format!("/{HASH}")),
+            (format!("/{HASH}x-a"), format!("/{HASH}x-a")),
+            (format!("{HASH}-a"), format!("{HASH}-a")),
+            ("/short-a/b/".to_owned(), "/short-a/b/".to_owned()),
+        ] {
+            for piece in [1, 7, 1000] {
+                assert_eq!(of(&text, piece), sha256_hex(seen.as_bytes()), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn a_scope_is_known_by_what_was_asked_not_by_how() {
