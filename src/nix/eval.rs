@@ -1,6 +1,5 @@
-//! Evaluation: which hosts there are, and what each of them is.
+//! Evaluation: what each host is.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -8,7 +7,7 @@ use serde_json::Value;
 
 use crate::closure::StorePath;
 use crate::command::CommandError;
-use crate::flake::{AttrPath, FlakeRef, Host, Kind, nix_string};
+use crate::flake::{FlakeRef, Host};
 
 use super::error::ended;
 use super::settings::read_json;
@@ -22,15 +21,6 @@ const FEW: usize = 4;
 
 /// What Nix says of a lock that does not fit the flake. That is no host's fault.
 const STALE_LOCK: &str = "requires lock file changes but they're not allowed";
-
-/// What a flake has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Discovered {
-    /// The store's directory, such as `/nix/store`.
-    pub store_dir: String,
-    /// Every host of the kinds asked for, and every derivation at the paths asked for.
-    pub hosts: Vec<Host>,
-}
 
 /// What a host evaluates to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,21 +58,6 @@ pub type EvalResult = Result<Evaluated, EvalFailure>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DiscoveredJson {
-    store: String,
-    kinds: BTreeMap<Kind, Option<Vec<String>>>,
-    attrs: Vec<AttrJson>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttrJson {
-    what: String,
-    names: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct EvaluatedJson {
     drv: Value,
     out: Value,
@@ -90,47 +65,6 @@ struct EvaluatedJson {
 }
 
 impl Nix {
-    /// Returns the names of the flake's hosts of `kinds`, and what stands at `attrs`: a derivation, or
-    /// a set of them. No host is evaluated.
-    ///
-    /// # Errors
-    ///
-    /// The flake cannot be read or evaluated so far, or a path of `attrs` leads to no derivation.
-    pub async fn discover(
-        &self,
-        flake: &FlakeRef,
-        kinds: &[Kind],
-        attrs: &[AttrPath],
-    ) -> Result<Discovered, NixError> {
-        let function = discovery(kinds, attrs);
-        let output = self
-            .run(&call::outputs(&self.options, flake, &function))
-            .await?;
-        self.warnings.read(output.stderr.bytes());
-        let json: DiscoveredJson = read_json("the hosts", &output.stdout)?;
-        let mut hosts = Vec::new();
-        for (kind, names) in json.kinds {
-            for name in names.into_iter().flatten() {
-                hosts.push(Host::named(kind, &name));
-            }
-        }
-        for (path, found) in attrs.iter().zip(json.attrs) {
-            match found.what.as_str() {
-                "derivation" => hosts.push(Host::at(path.clone())),
-                "set" => {
-                    hosts.extend(found.names.iter().map(|name| Host::at(path.child(name))));
-                }
-                what => {
-                    return Err(NixError::NoDerivation(format!("`{path}` is {what}")));
-                }
-            }
-        }
-        Ok(Discovered {
-            store_dir: json.store,
-            hosts,
-        })
-    }
-
     /// Evaluates `hosts` together, with the flake's inputs as `lock` has them; results in the hosts' order.
     ///
     /// A `throw` in one host leaves the others alone, and the host is asked again alone for its message.
@@ -281,47 +215,6 @@ fn read_evaluated(json: &EvaluatedJson) -> EvalResult {
     })
 }
 
-/// Returns the function from a flake's outputs to the names of its hosts.
-fn discovery(kinds: &[Kind], attrs: &[AttrPath]) -> String {
-    let kinds: String = kinds
-        .iter()
-        .filter_map(|kind| Some((kind, kind.output()?)))
-        .map(|(kind, output)| {
-            format!("    {kind} = if o ? {output} then builtins.attrNames o.{output} else null;\n")
-        })
-        .collect();
-    let attrs: String = attrs
-        .iter()
-        .map(|path| {
-            let names: Vec<String> = path.names().iter().map(|name| nix_string(name)).collect();
-            format!("    (at [ {} ])\n", names.join(" "))
-        })
-        .collect();
-    // `at` walks a path and says what stands at its end, so that a wrong one is an answer and not a trace.
-    format!(
-        r#"o: let
-  at = path: let
-    step = s: name:
-      if s ? missing then s
-      else if builtins.isAttrs s.value && s.value ? ${{name}} then {{ value = s.value.${{name}}; }}
-      else {{ missing = name; }};
-    found = builtins.foldl' step {{ value = o; }} path;
-  in
-    if found ? missing then {{ what = "missing: there is no `${{found.missing}}`"; names = [ ]; }}
-    else if !builtins.isAttrs found.value then {{ what = "neither a derivation nor a set of them"; names = [ ]; }}
-    else if found.value.type or null == "derivation" then {{ what = "derivation"; names = [ ]; }}
-    else if found.value == {{ }} then {{ what = "an empty set"; names = [ ]; }}
-    else {{ what = "set"; names = builtins.attrNames found.value; }};
-in {{
-  store = builtins.storeDir;
-  kinds = {{
-{kinds}  }};
-  attrs = [
-{attrs}  ];
-}}"#
-    )
-}
-
 /// Returns the function from a flake's outputs to the list of what `hosts` are; null for one that throws.
 fn joint(hosts: &[Host]) -> String {
     let asked: String = hosts
@@ -350,6 +243,7 @@ fn alone(host: &Host) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flake::Kind;
 
     #[test]
     fn what_a_host_says_of_itself_fails_for_that_host_only() {
@@ -376,11 +270,6 @@ mod tests {
         let function = joint(&[Host::named(Kind::Nixos, "\"; abort \"x")]);
         assert!(
             function.contains(r#"o.nixosConfigurations."\"; abort \"x".config"#),
-            "{function}"
-        );
-        let function = discovery(&[Kind::Home], &[AttrPath::new(["${abort \"x\"}"])]);
-        assert!(
-            function.contains(r#"(at [ "\${abort \"x\"}" ])"#),
             "{function}"
         );
     }

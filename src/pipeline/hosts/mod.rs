@@ -1,22 +1,25 @@
 //! What the update does to each host: evaluate both sides, build what differs, read and compare the closures.
 
+mod build;
+mod evaluate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
-use crate::nix::{
-    Built, Derivation, EvalFailure, EvalResult, Fault, Nix, NixError, Unbuildable, unbuildable,
-};
+use crate::nix::Nix;
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status};
 
-use super::judge::{BuildState, FailedBuild, SideState, Verdict, judge};
+use self::build::{build, hold};
+use self::evaluate::evaluate;
+use super::judge::{BuildState, SideState, Verdict, judge};
 use super::locks::Locks;
 use super::request::{Machine, Request};
 use super::source::Source;
 use super::{Error, Steps};
+
+pub(super) use self::evaluate::systems;
 
 /// Everything that looking at the hosts takes.
 pub(super) struct Look<'a> {
@@ -163,259 +166,6 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
         })
         .collect();
     Ok((reports, warnings))
-}
-
-/// Returns the system of each host, where it evaluates with the flake's own lock.
-pub(super) async fn systems(
-    nix: &Nix,
-    source: &Source,
-    hosts: &[Host],
-    request: &Request,
-    machine: &Machine,
-    scratch: &Path,
-) -> Result<Vec<Option<String>>, Error> {
-    let lock = match &source.base_lock {
-        Some(bytes) => {
-            let base = scratch.join("base.lock");
-            let complete = scratch.join("before.lock");
-            std::fs::write(&base, bytes).map_err(|source| Error::file(&base, source))?;
-            nix.complete_lock(&source.reference, &base, &complete)
-                .await?;
-            complete
-        }
-        None => {
-            let lock = scratch.join("after.lock");
-            nix.update_lock(&source.reference, &[], &lock).await?;
-            lock
-        }
-    };
-    let results = in_batches(nix, source, &[&lock], hosts, request, machine).await?;
-    let mut systems = Vec::with_capacity(hosts.len());
-    for (result, host) in results.into_iter().flatten().zip(hosts) {
-        systems.push(match result {
-            Ok(evaluated) => evaluated.system,
-            Err(EvalFailure { message, .. }) => {
-                tracing::warn!("{} does not evaluate: {message}", host.id);
-                None
-            }
-        });
-    }
-    Ok(systems)
-}
-
-/// Evaluates both sides of every host.
-async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
-    let mut locks: Vec<&Path> = vec![&look.locks.after];
-    locks.extend(look.locks.before.as_deref());
-    let mut results = in_batches(
-        look.nix,
-        look.source,
-        &locks,
-        look.hosts,
-        look.request,
-        look.machine,
-    )
-    .await?
-    .into_iter();
-    let side = |result: EvalResult| match result {
-        Ok(evaluated) => SideState::Evaluated(evaluated, BuildState::NotTried),
-        Err(EvalFailure { message, fault }) => match fault {
-            Fault::Flake => SideState::NotEvaluated { message },
-            Fault::NoBuilder(system) => SideState::NotEvaluable(format!(
-                "no builder for {system}, which evaluating it needs"
-            )),
-            Fault::Surroundings => {
-                SideState::Unasked(format!("it could not be evaluated: {message}"))
-            }
-        },
-    };
-    let after = results.next().unwrap_or_default().into_iter().map(side);
-    Ok(match results.next() {
-        Some(before) => after
-            .zip(before.into_iter().map(side))
-            .map(|(after, before)| Sides { before, after })
-            .collect(),
-        None => after
-            .map(|after| Sides {
-                before: SideState::Absent,
-                after,
-            })
-            .collect(),
-    })
-}
-
-/// Evaluates `hosts` with each of `locks`, in batches of which some run at once. A list of results for each lock.
-async fn in_batches(
-    nix: &Nix,
-    source: &Source,
-    locks: &[&Path],
-    hosts: &[Host],
-    request: &Request,
-    machine: &Machine,
-) -> Result<Vec<Vec<EvalResult>>, Error> {
-    let jobs = request.eval_jobs(machine);
-    let most = request.eval_batch(machine, jobs);
-    // Batches of one size: the last one would else be small and pay as much for what all hosts share.
-    let batch = hosts
-        .len()
-        .div_ceil(hosts.len().div_ceil(most).max(1))
-        .max(1);
-    // The sides of one batch next to each other: they share what the disk and the fetcher have at hand.
-    let pieces: Vec<(usize, &[Host])> = hosts
-        .chunks(batch)
-        .flat_map(|hosts| (0..locks.len()).map(move |lock| (lock, hosts)))
-        .collect();
-    let answers: Vec<(usize, Vec<EvalResult>)> = stream::iter(pieces)
-        .map(|(at, hosts)| async move {
-            let lock = locks.get(at).copied().unwrap_or(Path::new(""));
-            Ok::<_, Error>((at, nix.evaluate(&source.reference, lock, hosts).await?))
-        })
-        .buffered(jobs)
-        .try_collect()
-        .await?;
-    let mut results: Vec<Vec<EvalResult>> = locks
-        .iter()
-        .map(|_| Vec::with_capacity(hosts.len()))
-        .collect();
-    for (at, answer) in answers {
-        if let Some(list) = results.get_mut(at) {
-            list.extend(answer);
-        }
-    }
-    Ok(results)
-}
-
-/// Builds what of `derivations` is not there yet, as far as something here can, and returns what became of each.
-async fn build(
-    nix: &mut Nix,
-    flake: &Path,
-    derivations: &BTreeSet<StorePath>,
-    sides: &[Sides],
-    scratch: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<BTreeMap<StorePath, BuildState>, Error> {
-    let roots: Vec<&StorePath> = derivations.iter().collect();
-    let outputs: BTreeMap<&StorePath, &StorePath> = sides
-        .iter()
-        .flat_map(Sides::each)
-        .filter_map(SideState::evaluated)
-        .map(|evaluated| (&evaluated.drv, &evaluated.out))
-        .collect();
-    let outputs_of = |roots: &[&StorePath]| -> Vec<&StorePath> {
-        roots
-            .iter()
-            .filter_map(|drv| outputs.get(drv).copied())
-            .collect()
-    };
-    let link = scratch.join("drv");
-    let wanted = outputs_of(&roots);
-    let rooting = async { Ok(nix.root_derivations(&link, &roots).await) };
-    let (mut invalid, rooted) = tokio::try_join!(nix.invalid(&wanted), rooting)?;
-    warnings.extend(unless_stopped(rooted, unprotected)?);
-
-    let mut known: BTreeMap<StorePath, Derivation> = BTreeMap::new();
-    let mut cannot: BTreeMap<StorePath, Unbuildable> = BTreeMap::new();
-    let mut built = Built::default();
-    let missing: Vec<&StorePath> = roots
-        .iter()
-        .copied()
-        .filter(|drv| outputs.get(drv).is_some_and(|out| invalid.contains(*out)))
-        .collect();
-    if !missing.is_empty() {
-        let settings = nix.settings().await?;
-        if settings.accept_flake_config {
-            let accepted = nix.flake_settings(flake).await?;
-            nix.add_flake_settings(accepted);
-        }
-        let planned = nix.missing(&missing).await?;
-        if !planned.build.is_empty() {
-            let build: Vec<&StorePath> = planned.build.iter().collect();
-            known = nix.derivations(&build).await?;
-            cannot = unbuildable(&missing, &known, &settings.machines);
-        }
-        let can: Vec<&StorePath> = missing
-            .iter()
-            .copied()
-            .filter(|drv| !cannot.contains_key(*drv))
-            .collect();
-        if !can.is_empty() {
-            tracing::info!(
-                "{} to build, {} to fetch",
-                count(planned.build.len(), "derivation"),
-                count(planned.fetch.len(), "path")
-            );
-            built = nix.build(&can, &known).await?;
-            // Asked, and not concluded from what Nix printed: what is not there must never pass for what is.
-            invalid = nix.invalid(&outputs_of(&can)).await?;
-        }
-    }
-    Ok(roots
-        .into_iter()
-        .map(|drv| {
-            let state = match (cannot.get(drv), outputs.get(drv)) {
-                (Some(what), _) => BuildState::Skipped(what.clone()),
-                (None, Some(out)) if invalid.contains(*out) => failed(drv, &built, &known),
-                (None, _) => BuildState::Valid,
-            };
-            (drv.clone(), state)
-        })
-        .collect())
-}
-
-/// Says why the output of `drv` is not there.
-fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation>) -> BuildState {
-    let failures = built.failures_of(drv, known);
-    let own = failures
-        .iter()
-        .find(|(_, failure)| failure.unknown.is_none());
-    match (own, failures.first()) {
-        (Some((path, failure)), _) => BuildState::Failed(FailedBuild {
-            derivation: Some((*path).clone()),
-            reason: failure.reason.clone(),
-            log_tail: failure.log_tail.clone(),
-        }),
-        (None, Some((path, failure))) => {
-            let why = failure.unknown.as_deref().unwrap_or("failed");
-            BuildState::Unknown(format!("the build of {} {why}", path.name()))
-        }
-        // Nothing it needs was tried and failed: it could not be fetched, the disk was full, the daemon went away.
-        (None, None) => BuildState::Unknown(
-            built
-                .error
-                .clone()
-                .unwrap_or_else(|| "Nix built everything else and gave no reason".to_owned()),
-        ),
-    }
-}
-
-/// Holds outputs by garbage-collector roots until the scratch directory goes. A warning where that fails.
-async fn hold(
-    nix: &Nix,
-    outputs: BTreeSet<&StorePath>,
-    scratch: &Path,
-) -> Result<Option<String>, Error> {
-    if outputs.is_empty() {
-        return Ok(None);
-    }
-    let outputs: Vec<&StorePath> = outputs.into_iter().collect();
-    let held = nix.root_outputs(&scratch.join("out"), &outputs).await;
-    unless_stopped(held, unprotected)
-}
-
-fn unprotected(error: &NixError) -> String {
-    format!("what was built is not protected from garbage collection: {error}")
-}
-
-/// Returns a warning for what went wrong without harm to the report; only being told to stop is an error.
-fn unless_stopped(
-    result: Result<(), NixError>,
-    warning: impl Fn(&NixError) -> String,
-) -> Result<Option<String>, Error> {
-    match result {
-        Ok(()) => Ok(None),
-        Err(error) if error.is_stop() => Err(error.into()),
-        Err(error) => Ok(Some(warning(&error))),
-    }
 }
 
 /// Returns the graph of all roots, or the words of why it cannot be read.
