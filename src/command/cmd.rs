@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::capture::DEFAULT_LINE_LIMIT;
@@ -12,11 +13,14 @@ use super::capture::DEFAULT_LINE_LIMIT;
 /// The closure dump of a large fleet is some tens of megabytes; what is beyond this is a fault, not a result.
 pub const DEFAULT_STDOUT_LIMIT: u64 = 256 * 1024 * 1024;
 
+/// Looks at a running child, whose process id it gets; words that it gives back end the child, and say why.
+pub type Watch = Arc<dyn Fn(u32) -> Option<String> + Send + Sync>;
+
 /// One call of a program, as data: nothing runs until it is given to a [`Door`](super::Door).
 ///
 /// `Display` writes it as a line that a shell would read back; `Debug` leaves out the values of extra variables and the bytes
 /// for stdin, since either may be secret. The argument list itself is shown everywhere: no secret belongs there.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,
@@ -26,6 +30,7 @@ pub struct Cmd {
     time_limit: Option<Duration>,
     stdout_limit: u64,
     line_limit: usize,
+    watch: Option<(Duration, Watch)>,
 }
 
 impl Cmd {
@@ -40,6 +45,7 @@ impl Cmd {
             time_limit: None,
             stdout_limit: DEFAULT_STDOUT_LIMIT,
             line_limit: DEFAULT_LINE_LIMIT,
+            watch: None,
         }
     }
 
@@ -103,6 +109,14 @@ impl Cmd {
         self
     }
 
+    /// Has the running program looked at, first at once and then every `every`; the default is not to. `watch` has to be quick:
+    /// nothing is read meanwhile.
+    #[must_use]
+    pub fn watched(mut self, every: Duration, watch: Watch) -> Self {
+        self.watch = Some((every, watch));
+        self
+    }
+
     /// Returns the program and its arguments; what is not UTF-8 in them is replaced.
     pub fn argv(&self) -> Vec<String> {
         std::iter::once(&self.program)
@@ -131,6 +145,10 @@ impl Cmd {
         &self.env
     }
 
+    pub(super) fn watch(&self) -> Option<&(Duration, Watch)> {
+        self.watch.as_ref()
+    }
+
     pub(super) fn limits(&self) -> (Option<Duration>, u64, usize) {
         (self.time_limit, self.stdout_limit, self.line_limit)
     }
@@ -153,6 +171,10 @@ impl fmt::Debug for Cmd {
             .field("time_limit", &self.time_limit)
             .field("stdout_limit", &self.stdout_limit)
             .field("line_limit", &self.line_limit)
+            .field(
+                "watched_every",
+                &self.watch.as_ref().map(|(every, _)| every),
+            )
             .finish()
     }
 }

@@ -221,6 +221,7 @@ impl Door {
                 limit: limit.unwrap_or_default(),
                 stderr,
             }),
+            End::Watched(why) => Err(CommandError::Watched { argv, why, stderr }),
             End::TooMuch => Err(CommandError::TooMuchOutput {
                 argv,
                 limit: stdout_limit,
@@ -276,6 +277,7 @@ impl Door {
         on_line: &mut (impl FnMut(&[u8]) + Send),
     ) -> End {
         let child = &mut running.child;
+        let child_id = child.id();
         let pipes = Pipes {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
@@ -287,6 +289,7 @@ impl Door {
             biased;
             stop = self.cancel.cancelled() => End::Stopped(stop),
             () = over(cmd.limits().0) => End::TimedOut,
+            why = watched(cmd, child_id) => End::Watched(why),
             end = running.exit(pump.as_mut(), &mut pumped, self.pipes_held) => end,
         };
         if matches!(end, End::Exited(_)) {
@@ -315,6 +318,7 @@ enum End {
     Exited(ExitStatus),
     Stopped(Stop),
     TimedOut,
+    Watched(String),
     TooMuch,
     Lost(io::Error),
 }
@@ -521,6 +525,19 @@ async fn read_some(
         buffer.reserve(CHUNK);
     }
     pipe.read_buf(buffer).await.map_err(End::Lost)
+}
+
+/// Looks at a child for as long as whoever watches it has nothing against it.
+async fn watched(cmd: &Cmd, child: Option<u32>) -> String {
+    let (Some((every, watch)), Some(child)) = (cmd.watch(), child) else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Some(why) = watch(child) {
+            return why;
+        }
+        sleep(*every).await;
+    }
 }
 
 /// Waits for the end of a time limit; for ever if there is none.

@@ -66,6 +66,16 @@ pub enum CommandError {
         /// The end of its stderr.
         stderr: StderrTail,
     },
+    /// Who watched the program had it ended, with all it had started.
+    #[error("{} was ended: {why}", shown(argv))]
+    Watched {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The words of who watched it.
+        why: String,
+        /// The end of its stderr.
+        stderr: StderrTail,
+    },
     /// The run was stopped: the program was ended with all it had started, or was not started at all.
     #[error("{} was stopped by {stop}", shown(argv))]
     Cancelled {
@@ -117,6 +127,7 @@ impl CommandError {
             | Self::Failed { argv, .. }
             | Self::Killed { argv, .. }
             | Self::TimedOut { argv, .. }
+            | Self::Watched { argv, .. }
             | Self::Cancelled { argv, .. }
             | Self::TooMuchOutput { argv, .. }
             | Self::Unreadable { argv, .. }
@@ -131,6 +142,7 @@ impl CommandError {
             Self::Failed { stderr, .. }
             | Self::Killed { stderr, .. }
             | Self::TimedOut { stderr, .. }
+            | Self::Watched { stderr, .. }
             | Self::Cancelled { stderr, .. }
             | Self::TooMuchOutput { stderr, .. }
             | Self::Io { stderr, .. } => Some(stderr),

@@ -24,7 +24,7 @@ mod tests;
 
 pub use cancel::{Cancel, Stop};
 pub use capture::{DEFAULT_LINE_LIMIT, STDERR_KEPT, StderrTail};
-pub use cmd::{Cmd, DEFAULT_STDOUT_LIMIT};
+pub use cmd::{Cmd, DEFAULT_STDOUT_LIMIT, Watch};
 pub use door::{DEFAULT_GRACE, Door, Output};
 pub use environment::{ChildEnvironment, Reason, Removed};
 pub use error::{CommandError, LINES_SHOWN, Missing};

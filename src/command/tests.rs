@@ -558,7 +558,7 @@ fn a_command_is_data() {
         ]
     );
     assert_snapshot!(cmd, @"nix eval --json 'git+file:///a b?dir=x#hosts' --no-update-lock-file");
-    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, line_limit: 65536 }"#);
+    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, line_limit: 65536, watched_every: None }"#);
 }
 
 #[test]
@@ -567,4 +567,26 @@ fn doors_and_their_futures_go_to_other_threads() {
     let (door, cmd) = (door(), Cmd::new("true"));
     is_send(door.output_with_lines(&cmd, |_| {}));
     is_send(door.clone());
+}
+
+#[tokio::test]
+async fn who_watches_can_end_a_child_and_all_it_started() {
+    let sleep = Sleep::new();
+    let looks = std::sync::Arc::new(AtomicU32::new(0));
+    let seen = std::sync::Arc::clone(&looks);
+    let watch: Watch = std::sync::Arc::new(move |pid| {
+        assert!(fs::read_to_string(format!("/proc/{pid}/stat")).is_ok());
+        (seen.fetch_add(1, Ordering::Relaxed) == 2).then(|| "it is too big".to_owned())
+    });
+    let cmd = sh(&format!("sleep {} & wait", sleep.0)).watched(Duration::from_millis(20), watch);
+    let error = door().run(&cmd).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("was ended: it is too big"),
+        "{error}"
+    );
+    assert_eq!(looks.load(Ordering::Relaxed), 3);
+    assert_eq!(sleep.processes(), Vec::<i32>::new());
+    // Nobody minds: it ends as it would.
+    let fine = sh("exit 0").watched(Duration::from_millis(20), std::sync::Arc::new(|_| None));
+    assert!(door().run(&fine).await.unwrap().success());
 }
