@@ -384,6 +384,7 @@ pub const FLAGS: &[Flag] = &[
     switch("no-build", NIX, FLOW, "Report only what evaluation knows"),
     flag("eval-jobs", Shape::Number, "N", NIX, EVALUATE, "Evaluations at the same time"),
     flag("eval-batch", Shape::Number, "N", NIX, EVALUATE, "Hosts evaluated together in one process"),
+    flag("eval-memory", Shape::Size, "SIZE", NIX, EVALUATE, "Most memory that evaluations may take together [default: three quarters of what is free]"),
     flag("max-jobs", Shape::Number, "N", NIX, EVALUATE, "Builds at the same time on this machine"),
     flag("run-timeout", Shape::Duration, "TIME", NIX, ALL, "Longest time for the whole run, as 90s, 30m, 2h"),
     flag("build-timeout", Shape::Duration, "TIME", NIX, EVALUATE, "Longest time for one build"),
@@ -454,7 +455,6 @@ pub const NOT_YET: &[&str] = &[
     "nix-access-token-file",
     "no-build",
     "reviewer",
-    "run-timeout",
     "security-packages",
 ];
 
@@ -840,10 +840,12 @@ mod tests {
                   Evaluations at the same time
               --eval-batch <N>
                   Hosts evaluated together in one process
+              --eval-memory <SIZE>
+                  Most memory that evaluations may take together [default: three quarters of what is free]
               --max-jobs <N>
                   Builds at the same time on this machine
               --run-timeout <TIME>
-                  Longest time for the whole run, as 90s, 30m, 2h (not yet)
+                  Longest time for the whole run, as 90s, 30m, 2h
               --build-timeout <TIME>
                   Longest time for one build
               --min-free <SIZE>
@@ -977,8 +979,10 @@ mod tests {
         Evaluation and building:
               --eval-jobs <N>                 Evaluations at the same time
               --eval-batch <N>                Hosts evaluated together in one process
+              --eval-memory <SIZE>            Most memory that evaluations may take together [default: three
+                                              quarters of what is free]
               --max-jobs <N>                  Builds at the same time on this machine
-              --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h (not yet)
+              --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h
               --build-timeout <TIME>          Longest time for one build
               --accept-flake-config[=<BOOL>]  Let Nix apply the flake's nixConfig
               --pass-env <NAME>               Let Nix and git see this variable though it holds a secret
@@ -1017,7 +1021,7 @@ mod tests {
                                             not yet)
 
         Evaluation and building:
-              --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h (not yet)
+              --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h
               --accept-flake-config[=<BOOL>]  Let Nix apply the flake's nixConfig
               --pass-env <NAME>               Let Nix and git see this variable though it holds a secret
               --option <NAME> <VALUE>         Setting handed to Nix

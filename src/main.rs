@@ -145,8 +145,19 @@ fn machine() -> Machine {
     });
     // A container may be allowed less (cgroup v2; without a limit the file says `max`).
     let bytes = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let allowed = bytes("/sys/fs/cgroup/memory.max")
-        .map(|most| most.saturating_sub(bytes("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    // Files that the kernel keeps in memory count as taken there, and are given back when somebody needs the memory.
+    let files = || -> u64 {
+        let stat = read("/sys/fs/cgroup/memory.stat").unwrap_or_default();
+        stat.lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(name, _)| matches!(*name, "active_file" | "inactive_file"))
+            .filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok())
+            .sum()
+    };
+    let allowed = bytes("/sys/fs/cgroup/memory.max").map(|most| {
+        let taken = bytes("/sys/fs/cgroup/memory.current").unwrap_or(0);
+        most.saturating_sub(taken.saturating_sub(files()))
+    });
     let memory = match (free, allowed) {
         (Some(free), Some(allowed)) => Some(free.min(allowed)),
         (free, allowed) => free.or(allowed),

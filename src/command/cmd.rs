@@ -31,6 +31,8 @@ pub struct Cmd {
     stdout_limit: u64,
     line_limit: usize,
     watch: Option<(Duration, Watch)>,
+    has_grace: bool,
+    ends_with_the_run: bool,
 }
 
 impl Cmd {
@@ -46,6 +48,8 @@ impl Cmd {
             stdout_limit: DEFAULT_STDOUT_LIMIT,
             line_limit: DEFAULT_LINE_LIMIT,
             watch: None,
+            has_grace: true,
+            ends_with_the_run: false,
         }
     }
 
@@ -117,6 +121,22 @@ impl Cmd {
         self
     }
 
+    /// Has the program killed at once where its watch ends it; the default is SIGINT and time to end. For one that goes on taking
+    /// what is short, and does not heed SIGINT while it does.
+    #[must_use]
+    pub fn without_grace(mut self) -> Self {
+        self.has_grace = false;
+        self
+    }
+
+    /// Has the program ended when the run's time is over ([`Door::with_run_time`](super::Door::with_run_time)), and not started
+    /// after that; the default is to leave it a little longer, so that what is there can be put in order.
+    #[must_use]
+    pub fn ends_with_the_run(mut self) -> Self {
+        self.ends_with_the_run = true;
+        self
+    }
+
     /// Returns the program and its arguments; what is not UTF-8 in them is replaced.
     pub fn argv(&self) -> Vec<String> {
         std::iter::once(&self.program)
@@ -149,6 +169,14 @@ impl Cmd {
         self.watch.as_ref()
     }
 
+    pub(super) fn has_grace(&self) -> bool {
+        self.has_grace
+    }
+
+    pub(super) fn is_ended_with_the_run(&self) -> bool {
+        self.ends_with_the_run
+    }
+
     pub(super) fn limits(&self) -> (Option<Duration>, u64, usize) {
         (self.time_limit, self.stdout_limit, self.line_limit)
     }
@@ -175,6 +203,8 @@ impl fmt::Debug for Cmd {
                 "watched_every",
                 &self.watch.as_ref().map(|(every, _)| every),
             )
+            .field("has_grace", &self.has_grace)
+            .field("ends_with_the_run", &self.ends_with_the_run)
             .finish()
     }
 }

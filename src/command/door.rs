@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, trace, warn};
 
 use super::cancel::{Cancel, Stop};
@@ -37,6 +37,10 @@ const PIPES_HELD: Duration = Duration::from_secs(2);
 
 /// How long to go on killing. What is left then hangs in the kernel, or is not ours to kill.
 const KILL_FOR: Duration = Duration::from_secs(10);
+
+/// How long what is not ended with the run may at least take, however late it is started: enough to write down, push and publish
+/// what was found out until then.
+const LATE_CALLS: Duration = Duration::from_secs(120);
 
 /// How much is read from a pipe at once.
 const CHUNK: usize = 64 * 1024;
@@ -97,6 +101,29 @@ pub struct Door {
     cancel: Cancel,
     grace: Duration,
     pipes_held: Duration,
+    run_time: Option<RunTime>,
+}
+
+/// The time that a run may take.
+#[derive(Clone, Copy, Debug)]
+struct RunTime {
+    /// As it was asked for.
+    limit: Duration,
+    /// When it is over.
+    end: Instant,
+    /// How long calls that do not end with the run may take that are started late.
+    late: Duration,
+}
+
+impl RunTime {
+    /// Returns when a command that starts now is to be ended.
+    fn end_of(&self, cmd: &Cmd) -> Instant {
+        if cmd.is_ended_with_the_run() {
+            self.end
+        } else {
+            self.end.max(Instant::now() + self.late)
+        }
+    }
 }
 
 impl Door {
@@ -107,7 +134,30 @@ impl Door {
             cancel,
             grace: DEFAULT_GRACE,
             pipes_held: PIPES_HELD,
+            run_time: None,
         }
+    }
+
+    /// Returns the door of a run that may take `limit` from now on; the default is without limit.
+    ///
+    /// When it is over, what [ends with the run](Cmd::ends_with_the_run) is ended, and no more of it is started. Any other
+    /// command may go on, or still be started, and has at least 2 minutes from its start.
+    #[must_use]
+    pub fn with_run_time(mut self, limit: Duration) -> Self {
+        // One that is beyond what the clock can say never comes.
+        self.run_time = Instant::now().checked_add(limit).map(|end| RunTime {
+            limit,
+            end,
+            late: LATE_CALLS,
+        });
+        self
+    }
+
+    /// Returns the door with another time for calls that are started late, so that tests are quick.
+    #[cfg(test)]
+    pub(super) fn with_late_calls(mut self, late: Duration) -> Self {
+        self.run_time = self.run_time.map(|time| RunTime { late, ..time });
+        self
     }
 
     /// Returns the door with another time for children to end by themselves after SIGINT.
@@ -143,10 +193,10 @@ impl Door {
 
     /// Runs a command that is to succeed.
     ///
-    /// The child runs in its own process group, so a terminal's Ctrl-C reaches only us. When the run is cancelled, the time
-    /// limit is over, or too much comes on stdout, the group gets SIGINT, has the grace time to end, and then everything that
-    /// the child started is killed; only then does this return. Where the future is dropped instead, all of it is killed at
-    /// once. What a child that ended by itself left running goes on running.
+    /// The child runs in its own process group, so a terminal's Ctrl-C reaches only us. When the run is cancelled, its time or the
+    /// command's is over, its watch has something against it, or too much comes on stdout, the group gets SIGINT, has the grace
+    /// time to end, and then everything that the child started is killed; only then does this return. Where the future is dropped
+    /// instead, all of it is killed at once. What a child that ended by itself left running goes on running.
     ///
     /// # Errors
     ///
@@ -184,6 +234,14 @@ impl Door {
             });
         }
         let started = Instant::now();
+        let run_end = self.run_time.map(|time| time.end_of(cmd));
+        if run_end.is_some_and(|end| end <= started) {
+            return Err(CommandError::Overdue {
+                argv,
+                limit: self.run_limit(),
+                stderr: StderrTail::default(),
+            });
+        }
         trace!(?argv, directory = ?cmd.directory(), "start");
         let mut running = match self.spawn(cmd) {
             Ok(running) => running,
@@ -194,7 +252,7 @@ impl Door {
             stderr: Ring::new(STDERR_KEPT),
         };
         let end = self
-            .follow(cmd, &mut running, &mut kept, &mut on_line)
+            .follow(cmd, run_end, &mut running, &mut kept, &mut on_line)
             .await;
         trace!(?argv, end = ?end, elapsed_ms = started.elapsed().as_millis(), "end");
 
@@ -221,6 +279,11 @@ impl Door {
                 limit: limit.unwrap_or_default(),
                 stderr,
             }),
+            End::Overdue => Err(CommandError::Overdue {
+                argv,
+                limit: self.run_limit(),
+                stderr,
+            }),
             End::Watched(why) => Err(CommandError::Watched { argv, why, stderr }),
             End::TooMuch => Err(CommandError::TooMuchOutput {
                 argv,
@@ -233,6 +296,10 @@ impl Door {
                 stderr,
             }),
         }
+    }
+
+    fn run_limit(&self) -> Duration {
+        self.run_time.map(|time| time.limit).unwrap_or_default()
     }
 
     fn spawn(&self, cmd: &Cmd) -> io::Result<Running> {
@@ -272,6 +339,7 @@ impl Door {
     async fn follow(
         &self,
         cmd: &Cmd,
+        run_end: Option<Instant>,
         running: &mut Running,
         kept: &mut Kept,
         on_line: &mut (impl FnMut(&[u8]) + Send),
@@ -289,6 +357,7 @@ impl Door {
             biased;
             stop = self.cancel.cancelled() => End::Stopped(stop),
             () = over(cmd.limits().0) => End::TimedOut,
+            () = at(run_end) => End::Overdue,
             why = watched(cmd, child_id) => End::Watched(why),
             end = running.exit(pump.as_mut(), &mut pumped, self.pipes_held) => end,
         };
@@ -298,7 +367,11 @@ impl Door {
         }
         // Its pipes are read until the end, or it might wait for us to read while we wait for it to end; and its last words
         // are worth having.
-        let mut ending = pin!(running.end(self.grace, &self.cancel));
+        let grace = match end {
+            End::Watched(_) if !cmd.has_grace() => Duration::ZERO,
+            _ => self.grace,
+        };
+        let mut ending = pin!(running.end(grace, &self.cancel));
         loop {
             tokio::select! {
                 () = &mut ending => break,
@@ -318,6 +391,7 @@ enum End {
     Exited(ExitStatus),
     Stopped(Stop),
     TimedOut,
+    Overdue,
     Watched(String),
     TooMuch,
     Lost(io::Error),
@@ -380,9 +454,15 @@ impl Running {
         End::Exited(exit)
     }
 
-    /// Ends the child and all that it started: SIGINT, time to end, then SIGKILL until nobody is left.
+    /// Ends the child and all that it started: SIGINT, time to end, then SIGKILL until nobody is left. Without time to end,
+    /// SIGKILL at once.
     async fn end(&mut self, grace: Duration, cancel: &Cancel) {
         self.tree.refresh();
+        if grace.is_zero() {
+            self.kill(self.child.id().is_none()).await;
+            self.over = true;
+            return;
+        }
         let mut reaped = self.child.id().is_none();
         let mut deadline = Instant::now() + grace;
         if reaped {
@@ -544,6 +624,14 @@ async fn watched(cmd: &Cmd, child: Option<u32>) -> String {
 async fn over(limit: Option<Duration>) {
     match limit {
         Some(limit) => sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment; for ever if there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

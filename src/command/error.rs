@@ -66,6 +66,16 @@ pub enum CommandError {
         /// The end of its stderr.
         stderr: StderrTail,
     },
+    /// The run's time was over: the program was ended with all it had started, or was not started at all.
+    #[error("the run's time of {} was over before {} ended", seconds(*limit), shown(argv))]
+    Overdue {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The time that the whole run may take.
+        limit: Duration,
+        /// The end of its stderr.
+        stderr: StderrTail,
+    },
     /// Who watched the program had it ended, with all it had started.
     #[error("{} was ended: {why}", shown(argv))]
     Watched {
@@ -127,6 +137,7 @@ impl CommandError {
             | Self::Failed { argv, .. }
             | Self::Killed { argv, .. }
             | Self::TimedOut { argv, .. }
+            | Self::Overdue { argv, .. }
             | Self::Watched { argv, .. }
             | Self::Cancelled { argv, .. }
             | Self::TooMuchOutput { argv, .. }
@@ -142,6 +153,7 @@ impl CommandError {
             Self::Failed { stderr, .. }
             | Self::Killed { stderr, .. }
             | Self::TimedOut { stderr, .. }
+            | Self::Overdue { stderr, .. }
             | Self::Watched { stderr, .. }
             | Self::Cancelled { stderr, .. }
             | Self::TooMuchOutput { stderr, .. }
@@ -167,6 +179,18 @@ impl CommandError {
                 ..
             }
         )
+    }
+
+    /// Returns whether the run's time was over.
+    pub fn is_overdue(&self) -> bool {
+        matches!(self, Self::Overdue { .. })
+    }
+
+    /// Returns what the user can do about it, where that is known whatever the program is.
+    pub fn hint(&self) -> Option<String> {
+        self.is_overdue().then(|| {
+            "give the whole run more time with --run-timeout, or find out what it waited for: -vv shows each call".to_owned()
+        })
     }
 
     /// Returns why the run was stopped, if this is a cancellation and not a fault.
@@ -312,6 +336,11 @@ mod tests {
                 limit: Duration::from_millis(1250),
                 stderr: stderr(),
             },
+            CommandError::Overdue {
+                argv: nix(),
+                limit: Duration::from_secs(5400),
+                stderr: stderr(),
+            },
             CommandError::Cancelled {
                 argv: nix(),
                 stop: Stop::Terminate,
@@ -348,6 +377,7 @@ mod tests {
         `nix eval --json '.#a b'` was killed by signal 40
         `nix eval --json '.#a b'` was ended after its time limit of 1800 s
         `nix eval --json '.#a b'` was ended after its time limit of 1.2 s
+        the run's time of 5400 s was over before `nix eval --json '.#a b'` ended
         `nix eval --json '.#a b'` was stopped by SIGTERM
         `nix eval --json '.#a b'` was ended because it wrote more than 4096 bytes to stdout
         `nix eval --json '.#a b'` wrote something to stdout that is not UTF-8
@@ -391,7 +421,7 @@ mod tests {
             .iter()
             .filter(|error| error.stderr().is_some())
             .count();
-        assert_eq!(with_stderr, 8);
+        assert_eq!(with_stderr, 9);
         assert_eq!(
             every_variant().iter().find_map(CommandError::status),
             Some(1)

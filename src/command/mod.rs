@@ -18,6 +18,7 @@ mod cmd;
 mod door;
 mod environment;
 mod error;
+mod memory;
 mod process_tree;
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use cmd::{Cmd, DEFAULT_STDOUT_LIMIT, Watch};
 pub use door::{DEFAULT_GRACE, Door, Output};
 pub use environment::{ChildEnvironment, Reason, Removed};
 pub use error::{CommandError, LINES_SHOWN, Missing};
+pub use memory::resident_memory;

@@ -32,10 +32,10 @@ pub(super) fn new_mark() -> String {
 
 /// A line of the process table, from `/proc/PID/stat` (proc(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Process {
+pub(super) struct Process {
     pid: i32,
     parent: i32,
-    group: i32,
+    pub(super) group: i32,
     session: i32,
     /// In clock ticks after boot: with the process id, it names a process for good.
     start: u64,
@@ -65,7 +65,7 @@ impl Process {
         })
     }
 
-    fn read(pid: i32) -> Option<Self> {
+    pub(super) fn read(pid: i32) -> Option<Self> {
         Self::parse(&String::from_utf8_lossy(
             &fs::read(format!("/proc/{pid}/stat")).ok()?,
         ))

@@ -558,7 +558,7 @@ fn a_command_is_data() {
         ]
     );
     assert_snapshot!(cmd, @"nix eval --json 'git+file:///a b?dir=x#hosts' --no-update-lock-file");
-    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, line_limit: 65536, watched_every: None }"#);
+    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, line_limit: 65536, watched_every: None, has_grace: true, ends_with_the_run: false }"#);
 }
 
 #[test]
@@ -589,4 +589,103 @@ async fn who_watches_can_end_a_child_and_all_it_started() {
     // Nobody minds: it ends as it would.
     let fine = sh("exit 0").watched(Duration::from_millis(20), std::sync::Arc::new(|_| None));
     assert!(door().run(&fine).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_memory_of_a_child_is_that_of_its_group_and_not_of_sessions_of_their_own() {
+    let sleep = Sleep::new();
+    let measure = |script: String, count: usize| {
+        let sleep = &sleep;
+        async move {
+            let (send, mut measured) = tokio::sync::watch::channel(0);
+            let watch: Watch = std::sync::Arc::new(move |pid| {
+                send.send_replace(resident_memory(pid).unwrap_or_default());
+                None
+            });
+            let cmd = sh(&script).watched(Duration::from_millis(10), watch);
+            let door = door();
+            let ended = tokio::spawn(async move { door.output(&cmd).await });
+            sleep.wait_for(count).await;
+            // Past the moment in which a copy of the shell is about to become the program.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            measured.mark_unchanged();
+            measured.changed().await.unwrap();
+            let bytes = *measured.borrow();
+            ended.abort();
+            drop(ended.await);
+            bytes
+        }
+    };
+    // One shell has the number in its script; each `sleep` has it, too.
+    let alone = measure(format!("sleep {} & wait", sleep.0), 2).await;
+    let three = measure(
+        format!("sleep {0} & sleep {0} & sleep {0} & wait", sleep.0),
+        4,
+    )
+    .await;
+    let apart = measure(
+        format!(
+            "sleep {0} & setsid sleep {0} & setsid sleep {0} & wait",
+            sleep.0
+        ),
+        4,
+    )
+    .await;
+    assert!(alone > 1 << 20, "{alone}");
+    assert!(three > alone + (1 << 20), "{three} {alone}");
+    assert!(apart < alone + (1 << 20), "{apart} {alone}");
+}
+
+#[tokio::test]
+async fn what_is_killed_by_its_watch_at_once_has_no_time_to_end() {
+    let sleep = Sleep::new();
+    let watch: Watch = std::sync::Arc::new(|_| Some("it is too big".to_owned()));
+    let cmd = sh(&format!("trap '' INT; sleep {} & wait", sleep.0))
+        .watched(Duration::from_millis(20), watch)
+        .without_grace();
+    let started = Instant::now();
+    let patient = door().with_grace(Duration::from_secs(100));
+    let error = patient.run(&cmd).await.unwrap_err();
+    assert!(matches!(error, CommandError::Watched { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(sleep.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn a_run_whose_time_is_over_ends_some_commands_and_leaves_others_a_little_more() {
+    let sleep = Sleep::new();
+    let door = door()
+        .with_run_time(Duration::from_millis(300))
+        .with_late_calls(Duration::from_millis(700));
+    let started = Instant::now();
+    let cmd = sh(&format!("sleep {} & wait", sleep.0));
+    let ending = cmd.clone().ends_with_the_run();
+    let error = door.run(&ending).await.unwrap_err();
+    assert_snapshot!(
+        error.to_string().replace(&sleep.0, "TIME"),
+        @"the run's time of 0.3 s was over before `sh -c 'sleep TIME & wait'` ended"
+    );
+    let first = started.elapsed();
+    assert!(first >= Duration::from_millis(300), "{first:?}");
+    assert_eq!(sleep.processes(), [] as [i32; 0]);
+
+    // Over is over for it, and another one may still do its work, but not for ever.
+    assert!(
+        door.run(&sh("exit 0").ends_with_the_run())
+            .await
+            .unwrap_err()
+            .is_overdue()
+    );
+    assert!(door.run(&sh("sleep 0.01")).await.is_ok());
+    let error = door.run(&cmd).await.unwrap_err();
+    assert!(error.is_overdue(), "{error}");
+    assert!(error.hint().unwrap().contains("--run-timeout"));
+    assert!(started.elapsed() >= first + Duration::from_millis(700));
+    assert_eq!(sleep.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn a_run_that_may_take_longer_than_there_is_time_has_no_end() {
+    let door = door().with_run_time(Duration::MAX);
+    assert!(door.run(&sh("exit 0").ends_with_the_run()).await.is_ok());
 }

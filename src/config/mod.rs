@@ -130,9 +130,11 @@ pub struct BuildConfig {
     pub eval_jobs: Option<Sourced<NonZeroUsize>>,
     /// `eval-batch`: hosts in one evaluation.
     pub eval_batch: Option<Sourced<NonZeroUsize>>,
+    /// `eval-memory`: what evaluations may take together.
+    pub eval_memory: Option<Sourced<ByteSize>>,
     /// `max-jobs`: Nix's setting of this name; 0 leaves all builds to other machines.
     pub max_jobs: Option<Sourced<u32>>,
-    /// `run-timeout`
+    /// `run-timeout`: the longest time for the whole run.
     pub run_timeout: Option<Sourced<Duration>>,
     /// `build-timeout`: the longest time for one derivation.
     pub build_timeout: Option<Sourced<Duration>>,
@@ -249,6 +251,9 @@ pub struct PublishConfig {
 
 /// The title of the pull request and the subject of the commit, where nobody wants others.
 const TITLE: &str = "chore: update flake inputs";
+
+/// The least that evaluations may be given: Nix was seen to take 40 MB to find out that a host is there.
+const LEAST_EVAL_MEMORY: ByteSize = ByteSize::mib(64);
 
 /// The label that makes us leave a pull request alone.
 const HOLD_LABEL: &str = "flake-herald:hold";
@@ -433,6 +438,15 @@ impl Config {
             let reason = "without a kind and without `attr` there are no hosts".to_owned();
             resolver.refuse("kind", &self.hosts.kinds.origin, reason);
         }
+        if let Some(memory) = &self.build.eval_memory
+            && memory.value < LEAST_EVAL_MEMORY
+        {
+            let reason = format!(
+                "{} is less than Nix takes itself; at least {} it must be",
+                memory.value, LEAST_EVAL_MEMORY
+            );
+            resolver.refuse("eval-memory", &memory.origin, reason);
+        }
         if self.command == Command::Lock && self.update.output.is_none() {
             resolver.problem(Problem::Missing {
                 command: self.command.name(),
@@ -605,6 +619,7 @@ fn build(from: &mut Resolver) -> BuildConfig {
         no_build: from.one("no-build", false),
         eval_jobs: from.optional("eval-jobs"),
         eval_batch: from.optional("eval-batch"),
+        eval_memory: from.optional("eval-memory"),
         max_jobs: from.optional("max-jobs"),
         run_timeout: from.optional("run-timeout"),
         build_timeout: from.optional("build-timeout"),

@@ -432,6 +432,10 @@ mod refusals {
         insta::assert_snapshot!(args(&["report", "--build-timeout", "30"]).error(), @r#"`build-timeout` from the flag --build-timeout: "30" is not a time such as 90s, 30m or 2h"#);
         insta::assert_snapshot!(args(&["report", "--build-timeout", "0s"]).error(), @r#"`build-timeout` from the flag --build-timeout: "0s" is not a time such as 90s, 30m or 2h"#);
         insta::assert_snapshot!(args(&["report", "--build-timeout=-5m"]).error(), @r#"`build-timeout` from the flag --build-timeout: "-5m" is not a time such as 90s, 30m or 2h"#);
+        insta::assert_snapshot!(args(&["report", "--run-timeout", "0s"]).error(), @r#"`run-timeout` from the flag --run-timeout: "0s" is not a time such as 90s, 30m or 2h"#);
+        insta::assert_snapshot!(args(&["publish", "r", "--lock", "x", "--run-timeout", "soon"]).error(), @r#"`run-timeout` from the flag --run-timeout: "soon" is not a time such as 90s, 30m or 2h"#);
+        insta::assert_snapshot!(args(&["report", "--eval-memory", "8"]).error(), @"`eval-memory` from the flag --eval-memory: 8 B is less than Nix takes itself; at least 64.0 MiB it must be");
+        insta::assert_snapshot!(file("eval-memory = \"plenty\"").error(), @r#"`eval-memory` from fleet/flake-herald.toml line 1: "plenty" is not a size such as 20GiB"#);
         insta::assert_snapshot!(args(&["report", "--host", ""]).error(), @"`host` from the flag --host: the value is empty");
         insta::assert_snapshot!(file("lock = \"\"").error(), @"`lock` from fleet/flake-herald.toml line 1: the value is empty");
         insta::assert_snapshot!(file("kind = []").error(), @"`kind` from fleet/flake-herald.toml line 1: without a kind and without `attr` there are no hosts");
@@ -903,7 +907,9 @@ mod show {
         write-lock = false                    # default
         # eval-jobs                           # not set
         eval-batch = 8                        # flag --eval-batch
+        # eval-memory                         # not set
         # max-jobs                            # not set
+        # run-timeout                         # not set
         build-timeout = "1h 30m"              # environment variable FLAKE_HERALD_BUILD_TIMEOUT
         accept-flake-config = false           # default
         pass-env = []                         # default

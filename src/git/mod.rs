@@ -168,6 +168,7 @@ impl GitError {
             Self::Command(error) if error.is_program_missing() => {
                 Some("git must be installed and on PATH".to_owned())
             }
+            Self::NoSigner(error) | Self::Command(error) => error.hint(),
             Self::NoCommit { .. } => {
                 Some("in a shallow clone, fetch more of the history: `fetch-depth: 0` for actions/checkout".to_owned())
             }
@@ -176,8 +177,6 @@ impl GitError {
             | Self::NoFile(_)
             | Self::Identity { .. }
             | Self::Message(_)
-            | Self::NoSigner(_)
-            | Self::Command(_)
             | Self::File { .. }
             | Self::Git { .. } => None,
         }

@@ -144,7 +144,7 @@ impl TransportError {
             Self::Command(CommandError::TimedOut { .. }) => {
                 Some("the server does not answer; run again later".to_owned())
             }
-            Self::Command(_) => None,
+            Self::Command(error) => error.hint(),
             Self::Answer { .. } => {
                 Some("flake-herald knows repositories with SHA-1 commits only".to_owned())
             }

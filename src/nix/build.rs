@@ -27,6 +27,8 @@ pub struct Built {
     pub failures: BTreeMap<StorePath, BuildFailure>,
     /// What Nix says of the build as a whole; of a host that no failure explains, all that is known.
     pub error: Option<String>,
+    /// The run's time was over before everything was built.
+    pub overdue: bool,
 }
 
 impl Nix {
@@ -85,17 +87,19 @@ impl Nix {
         known: &BTreeMap<StorePath, Derivation>,
     ) -> Result<Built, NixError> {
         let mut log = BuildLog::default();
-        let cmd = call::realise(&self.options, derivations);
+        let cmd = call::realise(&self.options, derivations).ends_with_the_run();
+        let mut built = Built::default();
         let ended = self
             .door
             .output_with_lines(&cmd, |line| log.read(line))
             .await;
         self.warnings.read(log.plain_messages().as_bytes());
         match ended {
-            Ok(output) if output.success() => return Ok(Built::default()),
+            Ok(output) if output.success() => return Ok(built),
             Ok(_) => {}
             // The memory ran out, say: what was built until then is still worth a report.
             Err(error @ CommandError::Killed { .. }) => log.errors.push(error.to_string()),
+            Err(CommandError::Overdue { .. }) => built.overdue = true,
             Err(error) => return Err(error.into()),
         }
         // Started and still without its outputs: failed itself. This holds in every version, whatever
@@ -107,13 +111,13 @@ impl Nix {
             .flat_map(|derivation| &derivation.outputs)
             .collect();
         let invalid = self.invalid(&outputs).await?;
-        let mut built = Built::default();
         for drv in &log.started {
             let outputs = known
                 .get(drv)
                 .map_or(&[][..], |derivation| &derivation.outputs);
-            let failed = if outputs.is_empty() {
-                // Its paths are not known beforehand: newer versions print none for a fixed output.
+            // What was just being built when the run's time was over did not fail. Nor are all paths known beforehand: newer
+            // versions print none for a fixed output.
+            let failed = if outputs.is_empty() || built.overdue {
                 log.own_error(drv).is_some()
             } else {
                 outputs.iter().any(|out| invalid.contains(out))

@@ -59,6 +59,7 @@ impl NixError {
             Self::Command(error) if error.is_program_missing() => Some(
                 "Nix must be installed and on PATH: https://nixos.org/download".to_owned(),
             ),
+            Self::Command(error) if error.is_overdue() => error.hint(),
             Self::Command(error) => message::hint(&error.stderr()?.text()),
             Self::TooOld { .. } => Some("update Nix: https://nix.dev/manual/nix/latest/installation/upgrading".to_owned()),
             Self::StaleLock => Some("run `nix flake lock` on it first".to_owned()),
@@ -86,10 +87,12 @@ impl NixError {
 
 /// Nix's last error in Nix's words, then which call it was.
 fn explain(error: &CommandError) -> String {
-    match error
+    let words = error
         .stderr()
         .and_then(|stderr| message::last_error(&stderr.text()))
-    {
+        // Nix only says that somebody interrupted it: we did.
+        .filter(|_| !error.is_overdue());
+    match words {
         Some(words) => format!("{}\n({error})", message::without_prefix(&words)),
         None => error.to_string(),
     }

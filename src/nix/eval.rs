@@ -1,12 +1,16 @@
 //! Evaluation: what each host is.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::closure::StorePath;
-use crate::command::CommandError;
+use crate::command::{Cmd, CommandError, Watch, resident_memory};
 use crate::flake::{FlakeRef, Host};
 
 use super::error::ended;
@@ -18,6 +22,12 @@ const LONGEST_FUNCTION: usize = 100_000;
 
 /// So few hosts are asked one by one, when together they fail: halving them would take as many calls.
 const FEW: usize = 4;
+
+/// How often the memory of an evaluation is looked at. Nix was seen to take some 450 MB a second.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// The signal of a process that uses memory that is not its own.
+const SIGSEGV: i32 = 11;
 
 /// What Nix says of a lock that does not fit the flake. That is no host's fault.
 const STALE_LOCK: &str = "requires lock file changes but they're not allowed";
@@ -49,12 +59,39 @@ pub enum Fault {
     Flake,
     /// The machine's: it has nothing that builds for this system, and evaluating needs something built.
     NoBuilder(String),
-    /// The surroundings': memory, disk, network or daemon failed. About the host nothing is known.
+    /// The surroundings': disk, network or daemon failed. About the host nothing is known.
     Surroundings,
+    /// Its evaluation took more memory than it may, and was ended.
+    PastLimit,
+    /// The machine's memory ran out, or seems to have: Nix says so, or somebody killed it.
+    OutOfMemory,
+    /// The run's time was over.
+    Overdue,
 }
 
 /// A host's own result: one that fails does not end the others.
 pub type EvalResult = Result<Evaluated, EvalFailure>;
+
+/// What came of evaluating some hosts together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// A result for each host, in their order.
+    pub results: Vec<EvalResult>,
+    /// They were too many: together they took more memory than they may, or than there is.
+    pub too_many: bool,
+}
+
+/// What came of one joint call.
+enum Together {
+    /// An answer for each host; none for one that throws.
+    Answers(Vec<Option<EvaluatedJson>>),
+    /// It failed as a whole, and somebody in it is to blame.
+    Failed,
+    /// It took too much memory.
+    TooMany,
+    /// The run's time was over.
+    Overdue,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,10 +102,11 @@ struct EvaluatedJson {
 }
 
 impl Nix {
-    /// Evaluates `hosts` together, with the flake's inputs as `lock` has them; results in the hosts' order.
+    /// Evaluates `hosts` together, with the flake's inputs as `lock` has them and with at most `memory` bytes.
     ///
     /// A `throw` in one host leaves the others alone, and the host is asked again alone for its message.
-    /// An error that ends the whole call (a type error, a missing attribute) is found by halving.
+    /// An error that ends the whole call (a type error, a missing attribute) is found by halving. Where they take too much
+    /// memory together, each is asked alone.
     ///
     /// # Errors
     ///
@@ -78,7 +116,9 @@ impl Nix {
         flake: &FlakeRef,
         lock: &Path,
         hosts: &[Host],
-    ) -> Result<Vec<EvalResult>, NixError> {
+        memory: Option<u64>,
+    ) -> Result<Evaluation, NixError> {
+        let mut too_many = false;
         let mut results: Vec<Option<EvalResult>> = vec![None; hosts.len()];
         // Pieces of the list still to be asked together.
         let mut pieces = Vec::from([(0, hosts.len())]);
@@ -90,44 +130,50 @@ impl Nix {
             let function = joint(asked);
             let too_long = function.len() > LONGEST_FUNCTION;
             let answer = if asked.len() == 1 || too_long {
-                None
+                Together::Failed
             } else {
-                self.ask_together(flake, lock, &function).await?
+                self.ask_together(flake, lock, &function, memory).await?
             };
+            too_many |= matches!(answer, Together::TooMany);
             match answer {
-                Some(answers) if answers.len() == asked.len() => {
+                Together::Answers(answers) if answers.len() == asked.len() => {
                     for ((at, host), answer) in piece.zip(asked).zip(answers) {
                         let result = match answer {
                             Some(json) => read_evaluated(&json),
-                            None => self.ask_alone(flake, lock, host).await?,
+                            None => self.evaluate_alone(flake, lock, host, memory).await?,
                         };
                         if let Some(slot) = results.get_mut(at) {
                             *slot = Some(result);
                         }
                     }
                 }
-                Some(_) => {
+                Together::Answers(_) => {
                     return Err(NixError::Unreadable {
                         what: "the evaluation of the hosts",
                         detail: "there is not one answer a host".to_owned(),
                     });
                 }
-                None if asked.len() <= FEW => {
+                Together::Overdue => {
+                    for slot in results.get_mut(piece).into_iter().flatten() {
+                        *slot = Some(Err(overdue()));
+                    }
+                }
+                Together::Failed if asked.len() > FEW => {
+                    let middle = start + asked.len() / 2;
+                    pieces.push((start, middle));
+                    pieces.push((middle, end));
+                }
+                Together::Failed | Together::TooMany => {
                     for (at, host) in piece.zip(asked) {
-                        let result = self.ask_alone(flake, lock, host).await?;
+                        let result = self.evaluate_alone(flake, lock, host, memory).await?;
                         if let Some(slot) = results.get_mut(at) {
                             *slot = Some(result);
                         }
                     }
                 }
-                None => {
-                    let middle = start + asked.len() / 2;
-                    pieces.push((start, middle));
-                    pieces.push((middle, end));
-                }
             }
         }
-        Ok(results
+        let results = results
             .into_iter()
             .map(|result| {
                 result.unwrap_or_else(|| {
@@ -137,54 +183,70 @@ impl Nix {
                     })
                 })
             })
-            .collect())
+            .collect();
+        Ok(Evaluation { results, too_many })
     }
 
-    /// One joint call. None: it failed as a whole, and somebody in it is to blame.
+    /// One joint call.
     async fn ask_together(
         &self,
         flake: &FlakeRef,
         lock: &Path,
         function: &str,
-    ) -> Result<Option<Vec<Option<EvaluatedJson>>>, NixError> {
+        memory: Option<u64>,
+    ) -> Result<Together, NixError> {
         let cmd = call::outputs_locked(&self.options, flake, lock, function);
-        match self.run(&cmd).await {
+        match self.run(&bounded(cmd, memory)).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
-                read_json("the evaluation of the hosts", &output.stdout).map(Some)
+                read_json("the evaluation of the hosts", &output.stdout).map(Together::Answers)
             }
-            Err(error) if ended(&error) => Ok(None),
+            Err(error) if error.is_overdue() => Ok(Together::Overdue),
+            Err(error) if memory_fault(&error).is_some() => Ok(Together::TooMany),
+            Err(error) if ended(&error) => Ok(Together::Failed),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Asks for one host alone, for the message of its failure.
-    async fn ask_alone(
+    /// Evaluates one host alone, with at most `memory` bytes; its failure has Nix's message.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate).
+    pub async fn evaluate_alone(
         &self,
         flake: &FlakeRef,
         lock: &Path,
         host: &Host,
+        memory: Option<u64>,
     ) -> Result<EvalResult, NixError> {
         let cmd = call::outputs_locked(&self.options, flake, lock, &alone(host));
-        match self.run(&cmd).await {
+        match self.run(&bounded(cmd, memory)).await {
             Ok(output) => {
                 self.warnings.read(output.stderr.bytes());
                 read_json("the evaluation of a host", &output.stdout)
                     .map(|json| read_evaluated(&json))
             }
-            Err(error) if ended(&error) => {
-                let words = error
-                    .stderr()
-                    .and_then(|stderr| message::last_error(&stderr.text()));
+            Err(error) if error.is_overdue() => Ok(Err(overdue())),
+            Err(error) if ended(&error) || memory_fault(&error).is_some() => {
+                let words = match &error {
+                    CommandError::Watched { why, .. } => Some(why.clone()),
+                    CommandError::Killed {
+                        signal: SIGSEGV, ..
+                    } => Some("Nix crashed, as it does where a recursion is too deep".to_owned()),
+                    error => error
+                        .stderr()
+                        .and_then(|stderr| message::last_error(&stderr.text())),
+                };
                 let message = words.unwrap_or_else(|| error.to_string());
                 if message.contains(STALE_LOCK) {
                     return Err(NixError::StaleLock);
                 }
                 let fault = if let Some(system) = message::missing_system(&message) {
                     Fault::NoBuilder(system.to_owned())
-                } else if matches!(error, CommandError::Killed { .. })
-                    || message::is_environmental(&message)
-                {
+                } else if let Some(fault) = memory_fault(&error) {
+                    fault
+                } else if message::is_environmental(&message) {
                     Fault::Surroundings
                 } else {
                     Fault::Flake
@@ -196,6 +258,55 @@ impl Nix {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Returns a call of an evaluation that may take `memory` bytes, and no longer than the run.
+fn bounded(cmd: Cmd, memory: Option<u64>) -> Cmd {
+    let cmd = cmd.ends_with_the_run();
+    match memory {
+        // While it evaluates, Nix does not look whether it was interrupted.
+        Some(most) => cmd.watched(LOOK_EVERY, at_most(most)).without_grace(),
+        None => cmd,
+    }
+}
+
+/// Returns a watch that ends what has more than `most` bytes resident.
+fn at_most(most: u64) -> Watch {
+    let was_past = AtomicBool::new(false);
+    Arc::new(move |pid| {
+        let is_past = resident_memory(pid).is_some_and(|bytes| bytes > most);
+        // Twice in a row: where Nix has just forked to run git, its pages count twice.
+        (was_past.swap(is_past, Ordering::Relaxed) && is_past).then(|| {
+            format!(
+                "it took more than {} of memory",
+                ByteSize::b(most).display().iec()
+            )
+        })
+    })
+}
+
+/// Returns whether it was for want of memory that a call ended.
+fn memory_fault(error: &CommandError) -> Option<Fault> {
+    match error {
+        CommandError::Watched { .. } => Some(Fault::PastLimit),
+        // A recursion that is too deep, where Nix did not notice it itself: it was not seen to crash so for want of memory.
+        CommandError::Killed {
+            signal: SIGSEGV, ..
+        } => None,
+        // What the kernel does where memory runs out, and 2.34 to itself (SIGABRT).
+        CommandError::Killed { .. } => Some(Fault::OutOfMemory),
+        CommandError::Failed { stderr, .. } => message::last_error(&stderr.text())
+            .is_some_and(|words| message::is_out_of_memory(&words))
+            .then_some(Fault::OutOfMemory),
+        _ => None,
+    }
+}
+
+fn overdue() -> EvalFailure {
+    EvalFailure {
+        message: "the run's time was over".to_owned(),
+        fault: Fault::Overdue,
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn is_new_store_race(error: &CommandError) -> bool {
 /// Whether an error says that the surroundings failed, not what was evaluated or built: the disk is full, the
 /// daemon or the network is gone.
 pub(super) fn is_environmental(text: &str) -> bool {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 10] = [
         "No space left on device",
         "Disk quota exceeded",
         "cannot connect to socket",
@@ -82,10 +82,15 @@ pub(super) fn is_environmental(text: &str) -> bool {
         "failed to fetch git repository",
         "Failed to fetch git repository",
         "unable to read from remote",
-        "Cannot allocate memory",
-        "out of memory",
     ];
-    WORDS.iter().any(|words| text.contains(words))
+    is_out_of_memory(text) || WORDS.iter().any(|words| text.contains(words))
+}
+
+/// Whether an error says that the machine's memory ran out.
+pub(super) fn is_out_of_memory(text: &str) -> bool {
+    ["Cannot allocate memory", "out of memory"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 /// Returns the system that a derivation needed while evaluating, where nothing here builds for it.

@@ -21,7 +21,7 @@ pub use call::Options;
 pub use derivation::{Derivation, Unbuildable, unbuildable};
 pub use discover::Discovered;
 pub use error::NixError;
-pub use eval::{EvalFailure, EvalResult, Evaluated, Fault};
+pub use eval::{EvalFailure, EvalResult, Evaluated, Evaluation, Fault};
 pub use message::Warnings;
 pub use settings::{Machines, Settings};
 pub use version::{MINIMUM_NIX, NixVersion};

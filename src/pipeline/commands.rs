@@ -615,8 +615,12 @@ fn context(config: &Config, world: &Surroundings<'_>) -> Context {
     for variable in &removed {
         tracing::debug!("{} is kept from Nix and git", variable.name);
     }
+    let door = Door::new(children.with_fixed_settings(), world.cancel.clone());
     Context {
-        door: Door::new(children.with_fixed_settings(), world.cancel.clone()),
+        door: match &config.build.run_timeout {
+            Some(time) => door.with_run_time(time.value),
+            None => door,
+        },
         now: world.now,
         machine: world.machine,
         secrets: config
@@ -673,6 +677,8 @@ fn request(config: &Config) -> Request {
         write_lock: update.write_lock.value,
         eval_jobs: build.eval_jobs.as_ref().map(|jobs| jobs.value.get()),
         eval_batch: build.eval_batch.as_ref().map(|batch| batch.value.get()),
+        eval_memory: build.eval_memory.as_ref().map(|size| size.value.as_u64()),
+        run_timeout: build.run_timeout.as_ref().map(|time| time.value),
         nix: nix::Options::new(
             build
                 .options

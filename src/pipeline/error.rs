@@ -96,6 +96,9 @@ pub enum Error {
     /// The run was told to stop.
     #[error("stopped by {0}")]
     Stopped(Stop),
+    /// The run's time was over before there was anything to tell.
+    #[error("{0}")]
+    Overdue(String),
     /// Standard output.
     #[error("the report cannot be printed: {0}")]
     Stdout(io::Error),
@@ -153,8 +156,9 @@ impl Error {
             Self::NoOutput => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
             Self::NothingChecked => Some(
-                "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout".to_owned(),
+                "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout".to_owned(),
             ),
+            Self::Overdue(_) => Some("give the whole run more time with --run-timeout".to_owned()),
             Self::Lock { source, .. } => lock_hint(source),
             Self::Filter(_)
             | Self::Attr(_)

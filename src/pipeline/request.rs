@@ -1,6 +1,10 @@
 //! What a run is asked to do, in the rooms' own terms.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::SpanPrinter;
 
 use crate::flake::{AttrPath, AttrPathError, FilterError, HostFilter, Kind};
 use crate::nix;
@@ -40,6 +44,10 @@ pub struct Request {
     pub eval_jobs: Option<usize>,
     /// How many hosts one evaluation takes.
     pub eval_batch: Option<usize>,
+    /// How much memory evaluations may take together, in bytes.
+    pub eval_memory: Option<u64>,
+    /// How long the whole run may take.
+    pub run_timeout: Option<Duration>,
     /// What is handed to every call of Nix.
     pub nix: nix::Options,
 }
@@ -89,6 +97,9 @@ pub struct Machine {
 /// hundred MiB each, and a batch shares what they have in common.
 const MEMORY_PER_HOST: u64 = 512 * 1024 * 1024;
 
+/// What an evaluation takes that has hardly begun, in bytes: 40 MB were seen.
+const MEMORY_AT_LEAST: u64 = 64 * 1024 * 1024;
+
 impl Request {
     /// Takes over what a plan asks for. Its `hosts` patterns stay in its scope: here they pick out of its hosts.
     pub fn follow(&mut self, plan: Plan) {
@@ -122,15 +133,25 @@ impl Request {
     /// Returns how many evaluations run at once: one for each side unless asked otherwise, for more of them
     /// only double the memory.
     pub(super) fn eval_jobs(&self, machine: &Machine) -> usize {
+        let fits = self.eval_memory(machine).map_or(usize::MAX, |memory| {
+            usize::try_from(memory / MEMORY_AT_LEAST).unwrap_or(usize::MAX)
+        });
         self.eval_jobs
-            .unwrap_or_else(|| machine.threads.min(2))
+            .unwrap_or_else(|| machine.threads.min(2).min(fits))
             .max(1)
+    }
+
+    /// Returns how much memory evaluations may take together, in bytes: unless asked otherwise three quarters of what is free,
+    /// for builds and whoever else is there need some. None where nobody knows.
+    pub(super) fn eval_memory(&self, machine: &Machine) -> Option<u64> {
+        let default = || machine.memory.map(|free| (free / 4).saturating_mul(3));
+        self.eval_memory.or_else(default)
     }
 
     /// Returns how many hosts one evaluation takes: as many as fit the memory when `jobs` run at once.
     pub(super) fn eval_batch(&self, machine: &Machine, jobs: usize) -> usize {
         const UNKNOWN_MEMORY: usize = 4;
-        let fits = match machine.memory {
+        let fits = match self.eval_memory(machine) {
             Some(memory) => {
                 let each = MEMORY_PER_HOST.saturating_mul(u64::try_from(jobs).unwrap_or(1));
                 usize::try_from(memory / each).unwrap_or(usize::MAX)
@@ -138,5 +159,15 @@ impl Request {
             None => UNKNOWN_MEMORY,
         };
         self.eval_batch.unwrap_or(fits).clamp(1, 1_000)
+    }
+
+    /// Says that the run's time was over before something was done.
+    pub(super) fn overdue(&self) -> String {
+        let time = self
+            .run_timeout
+            .and_then(|time| SignedDuration::try_from(time).ok())
+            .map(|time| format!(" {}", SpanPrinter::new().duration_to_string(&time)))
+            .unwrap_or_default();
+        format!("the run's time was over (--run-timeout{time})")
     }
 }

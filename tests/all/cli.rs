@@ -132,7 +132,9 @@ fn the_configuration_shows_where_each_value_comes_from() {
     write-lock = false                    # default
     # eval-jobs                           # not set
     eval-batch = 4                        # flake/flake-herald.toml line 2
+    # eval-memory                         # not set
     # max-jobs                            # not set
+    # run-timeout                         # not set
     # build-timeout                       # not set
     accept-flake-config = false           # default
     pass-env = []                         # default

@@ -5,6 +5,8 @@ mod broken;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod evaluation;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod kills;
@@ -26,6 +28,8 @@ mod report;
 mod rooms;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod run_time;
 #[cfg(test)]
 mod standin;
 mod support;

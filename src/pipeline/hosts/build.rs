@@ -17,6 +17,7 @@ pub(super) async fn build(
     derivations: &BTreeSet<StorePath>,
     sides: &[Sides],
     scratch: &Path,
+    overdue: &str,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<StorePath, BuildState>, Error> {
     let roots: Vec<&StorePath> = derivations.iter().collect();
@@ -79,7 +80,7 @@ pub(super) async fn build(
         .map(|drv| {
             let state = match (cannot.get(drv), outputs.get(drv)) {
                 (Some(what), _) => BuildState::Skipped(what.clone()),
-                (None, Some(out)) if invalid.contains(*out) => failed(drv, &built, &known),
+                (None, Some(out)) if invalid.contains(*out) => failed(drv, &built, &known, overdue),
                 (None, _) => BuildState::Valid,
             };
             (drv.clone(), state)
@@ -87,8 +88,13 @@ pub(super) async fn build(
         .collect())
 }
 
-/// Says why the output of `drv` is not there.
-fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation>) -> BuildState {
+/// Says why the output of `drv` is not there; where the run's time was over, in the words of `overdue`.
+fn failed(
+    drv: &StorePath,
+    built: &Built,
+    known: &BTreeMap<StorePath, Derivation>,
+    overdue: &str,
+) -> BuildState {
     let failures = built.failures_of(drv, known);
     let own = failures
         .iter()
@@ -103,6 +109,7 @@ fn failed(drv: &StorePath, built: &Built, known: &BTreeMap<StorePath, Derivation
             let why = failure.unknown.as_deref().unwrap_or("failed");
             BuildState::Unknown(format!("the build of {} {why}", path.name()))
         }
+        (None, None) if built.overdue => BuildState::Unknown(overdue.to_owned()),
         // Nothing it needs was tried and failed: it could not be fetched, the disk was full, the daemon went away.
         (None, None) => BuildState::Unknown(
             built

@@ -95,6 +95,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
             &derivations,
             &sides,
             look.scratch,
+            &look.request.overdue(),
             &mut warnings,
         )
         .await?;
