@@ -453,7 +453,6 @@ pub const NOT_YET: &[&str] = &[
     "merge-method",
     "min-free",
     "nix-access-token-file",
-    "no-build",
     "reviewer",
     "security-packages",
 ];
@@ -835,7 +834,7 @@ mod tests {
 
         Evaluation and building:
               --no-build[=<BOOL>]
-                  Report only what evaluation knows (not yet)
+                  Report only what evaluation knows
               --eval-jobs <N>
                   Evaluations at the same time
               --eval-batch <N>

@@ -123,8 +123,8 @@ pub struct Entry {
     pub change: Change,
     /// Whether the user chose the package.
     pub selected: Selected,
-    /// The NAR sizes of the paths after less those of the paths before, in bytes.
-    pub size_delta: i64,
+    /// The NAR sizes of the paths after less those of the paths before, in bytes; none where closures are not known.
+    pub size_delta: Option<i64>,
     /// Why it was rebuilt: set in [`ClosureDiff::rebuilt`] and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -149,18 +149,36 @@ pub struct ClosureDiff {
     pub rebuilt: Vec<Entry>,
     /// Configuration, apart from packages; still empty, it stands among the packages.
     pub configuration: Vec<Entry>,
-    /// How many paths are there only after.
-    pub paths_added: u64,
-    /// How many paths are there only before.
-    pub paths_removed: u64,
-    /// The closure's NAR size after less that before, in bytes.
-    pub size_delta: i64,
+    /// How many paths are there only after; none where closures are not known.
+    pub paths_added: Option<u64>,
+    /// How many paths are there only before; none where closures are not known.
+    pub paths_removed: Option<u64>,
+    /// The closure's NAR size after less that before, in bytes; none where closures are not known.
+    pub size_delta: Option<i64>,
 }
 
 impl ClosureDiff {
+    /// Returns the entries of all lists, list by list.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        [
+            &self.changed,
+            &self.added,
+            &self.removed,
+            &self.selection,
+            &self.rebuilt,
+            &self.configuration,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Returns whether nothing changes: neither a path nor a selection.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.entries().next().is_none()
+            && [self.paths_added, self.paths_removed]
+                .into_iter()
+                .all(|count| count.unwrap_or_default() == 0)
+            && self.size_delta.unwrap_or_default() == 0
     }
 }
 
@@ -190,7 +208,9 @@ impl Side<'_> {
 /// value and hides `1.0-2` becoming `1.0.2`, which here is [`Change::Changed`].
 pub fn diff(before: Side<'_>, after: Side<'_>) -> ClosureDiff {
     let mut diff = ClosureDiff {
-        size_delta: signed_delta(before.nar_size(), after.nar_size()),
+        paths_added: Some(0),
+        paths_removed: Some(0),
+        size_delta: Some(signed_delta(before.nar_size(), after.nar_size())),
         ..ClosureDiff::default()
     };
     let Some(graph) = before.closure.or(after.closure).map(Closure::graph) else {
@@ -208,7 +228,7 @@ pub fn diff(before: Side<'_>, after: Side<'_>) -> ClosureDiff {
         (after.closure, before.closure, &mut diff.paths_added),
     ] {
         for id in here.into_iter().flat_map(|here| here.without(there)) {
-            *counter += 1;
+            *counter.get_or_insert(0) += 1;
             touch(names.of_path(id));
         }
     }
@@ -224,10 +244,10 @@ pub fn diff(before: Side<'_>, after: Side<'_>) -> ClosureDiff {
 
 /// A path of the package that is being compared.
 #[derive(Debug, Clone, Copy)]
-struct Found<'g> {
-    version: Option<&'g str>,
-    path: &'g StorePath,
-    nar_size: u64,
+pub(super) struct Found<'g> {
+    pub(super) version: Option<&'g str>,
+    pub(super) path: &'g StorePath,
+    pub(super) nar_size: u64,
 }
 
 /// Puts the package `name` where it belongs in `diff`.
@@ -262,7 +282,7 @@ fn compare(diff: &mut ClosureDiff, graph: &Graph, name: usize, before: Side<'_>,
         after: group(&new),
         change,
         selected,
-        size_delta: signed_delta(sum(&old), sum(&new)),
+        size_delta: Some(signed_delta(sum(&old), sum(&new))),
         cause,
     };
 
@@ -294,7 +314,7 @@ fn compare(diff: &mut ClosureDiff, graph: &Graph, name: usize, before: Side<'_>,
 }
 
 /// Returns where the versions go, both sides being in ascending order.
-fn direction(old: &[Found<'_>], new: &[Found<'_>]) -> Change {
+pub(super) fn direction(old: &[Found<'_>], new: &[Found<'_>]) -> Change {
     let below = |low: &[Found<'_>], high: &[Found<'_>]| match (low.last(), high.first()) {
         (Some(low), Some(high)) => {
             version::compare_values(low.version, high.version) == Ordering::Less
@@ -311,7 +331,7 @@ fn direction(old: &[Found<'_>], new: &[Found<'_>]) -> Change {
 }
 
 /// Returns the groups of equal versions, in the order of `found`.
-fn group(found: &[Found<'_>]) -> Vec<VersionGroup> {
+pub(super) fn group(found: &[Found<'_>]) -> Vec<VersionGroup> {
     found
         .chunk_by(|a, b| a.version == b.version)
         .map(|same| VersionGroup {

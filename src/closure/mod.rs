@@ -11,6 +11,7 @@ mod index;
 mod name;
 #[cfg(test)]
 mod properties;
+mod selected;
 mod store_path;
 #[cfg(test)]
 mod tests;
@@ -20,4 +21,5 @@ pub use closures::{Closure, Closures};
 pub use diff::{Cause, Change, ClosureDiff, Entry, Selected, Side, VersionGroup, diff};
 pub use graph::{Graph, GraphBuilder, GraphError, PathId, Record, Selection};
 pub use name::PackageName;
+pub use selected::{Package, diff_selected};
 pub use store_path::{StorePath, StorePathError, StorePathReason};

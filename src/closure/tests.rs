@@ -100,6 +100,7 @@ fn summary(diff: &ClosureDiff) -> String {
                 cause,
             } = entry;
             let (before, after) = (side(before), side(after));
+            let size_delta = size_delta.unwrap();
             let cause = cause.map(|cause| format!(" {cause:?}")).unwrap_or_default();
             lines.push(format!(
                 "{list}: {name} [{before}] -> [{after}] {change} {selected} {size_delta:+}{cause}"
@@ -108,7 +109,9 @@ fn summary(diff: &ClosureDiff) -> String {
     }
     lines.push(format!(
         "+{} -{} {:+}",
-        diff.paths_added, diff.paths_removed, diff.size_delta
+        diff.paths_added.unwrap(),
+        diff.paths_removed.unwrap(),
+        diff.size_delta.unwrap()
     ));
     lines.join("\n")
 }
@@ -526,8 +529,8 @@ fn sizes_beyond_the_numbers_stop_at_their_limits() {
         ("big", u64::MAX, &[]),
     ]);
     let there = diff_of(&plan, [&[], &[]]);
-    assert_eq!(there.size_delta, -i64::MAX);
-    assert_eq!(there.removed[0].size_delta, -i64::MAX);
+    assert_eq!(there.size_delta, Some(-i64::MAX));
+    assert_eq!(there.removed[0].size_delta, Some(-i64::MAX));
 }
 
 /// A chain as long as a fleet's store is big: what recurses per path overflows the stack here.

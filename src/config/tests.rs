@@ -497,7 +497,7 @@ mod refusals {
     #[test]
     fn what_does_nothing_yet_is_refused_wherever_it_was_set() {
         insta::assert_snapshot!(args(&["run", "--label", "deps"]).error(), @"`label` from the flag --label: this version of flake-herald cannot do that yet");
-        insta::assert_snapshot!(env(&[("FLAKE_HERALD_NO_BUILD", "false")]).error(), @"`no-build` from the environment variable FLAKE_HERALD_NO_BUILD: this version of flake-herald cannot do that yet");
+        insta::assert_snapshot!(env(&[("FLAKE_HERALD_CACHE_REQUIRED", "false")]).error(), @"`cache-required` from the environment variable FLAKE_HERALD_CACHE_REQUIRED: this version of flake-herald cannot do that yet");
         insta::assert_snapshot!(file("\nsecurity-packages = [\"openssl\"]").error(), @"`security-packages` from fleet/flake-herald.toml line 2: this version of flake-herald cannot do that yet");
         insta::assert_snapshot!(file("store-reader = \"database\"").error(), @"`store-reader` from fleet/flake-herald.toml line 1: this version of flake-herald cannot do that yet (`database`)");
         insta::assert_snapshot!(args(&["lock", "-o", "x", "--on-unreachable", "keep"]).error(), @"`on-unreachable` from the flag --on-unreachable: this version of flake-herald cannot do that yet (`keep`)");
@@ -905,6 +905,7 @@ mod show {
         skip-update = false                   # default
         lock = "fleet/new.lock"               # fleet/flake-herald.toml line 2
         write-lock = false                    # default
+        no-build = false                      # default
         # eval-jobs                           # not set
         eval-batch = 8                        # flag --eval-batch
         # eval-memory                         # not set

@@ -18,6 +18,10 @@ pub struct Missing {
     pub build: Vec<StorePath>,
     /// Paths to fetch.
     pub fetch: Vec<StorePath>,
+    /// How much is downloaded for them, in bytes, as exactly as Nix says; 0 where nothing is fetched.
+    pub download_size: u64,
+    /// How much room they take, in bytes of archives, as exactly as Nix says; 0 where nothing is fetched.
+    pub unpacked_size: u64,
 }
 
 /// What came of a build.
@@ -202,15 +206,60 @@ impl Listing {
             self.fetching = Some(false);
         } else if line.contains("will be fetched") {
             self.fetching = Some(true);
+            self.missing.download_size = size_before(&line, "download");
+            self.missing.unpacked_size = size_before(&line, "unpacked");
         } else {
             self.fetching = None;
         }
     }
 }
 
+/// Returns the size that stands before `word`, in bytes: `0.02 MiB` up to 2.2x, whatever its size; `15.9 KiB` later. 0 where
+/// there is none.
+fn size_before(line: &str, word: &str) -> u64 {
+    let read = || {
+        let words: Vec<&str> = line
+            .split([' ', '(', ')', ',', ':'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        let at = words.iter().position(|found| *found == word)?;
+        let [number, unit] = words.get(at.checked_sub(2)?..at)? else {
+            return None;
+        };
+        let shift = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+            .iter()
+            .position(|known| known == unit)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        // In whole numbers, for a fraction of a power of two has an end that floating point need not meet.
+        let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+        let digits = whole
+            .parse::<u128>()
+            .ok()?
+            .checked_mul(scale)?
+            .checked_add(fraction.parse().ok()?)?;
+        let bytes = digits.checked_mul(1 << (10 * shift))?.checked_div(scale)?;
+        u64::try_from(bytes).ok()
+    };
+    read().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_of_what_is_fetched_are_read_from_every_version() {
+        let table = [
+            "these 2 paths will be fetched (0.02 MiB download, 0.10 MiB unpacked):",
+            "these 44 paths will be fetched (15.9 KiB download, 1.4 MiB unpacked):",
+            "this path will be fetched (31.5 GiB download, 1 TiB unpacked):",
+            "this path will be fetched:",
+            "this path will be fetched (many download, -1 KiB unpacked):",
+            "these paths will be fetched (99999999999 EiB download, download, unpacked",
+        ]
+        .map(|line| (size_before(line, "download"), size_before(line, "unpacked")));
+        insta::assert_snapshot!(format!("{table:?}"), @"[(20971, 104857), (16281, 1468006), (33822867456, 1099511627776), (0, 0), (0, 0), (0, 0)]");
+    }
 
     #[test]
     fn what_a_dry_run_lists_is_read() {
@@ -229,6 +278,10 @@ mod tests {
         };
         let missing = read(text);
         assert_eq!((missing.build.len(), missing.fetch.len()), (2, 1));
+        assert_eq!(
+            (missing.download_size, missing.unpacked_size),
+            (20_971, 104_857)
+        );
         assert_eq!(read(""), Missing::default());
     }
 }

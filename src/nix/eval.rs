@@ -18,7 +18,7 @@ use super::settings::read_json;
 use super::{Nix, NixError, call, message};
 
 /// An argument longer than this is not handed to a process: Linux takes 128 KiB for one.
-const LONGEST_FUNCTION: usize = 100_000;
+pub(super) const LONGEST_FUNCTION: usize = 100_000;
 
 /// So few hosts are asked one by one, when together they fail: halving them would take as many calls.
 const FEW: usize = 4;
@@ -72,11 +72,11 @@ pub enum Fault {
 /// A host's own result: one that fails does not end the others.
 pub type EvalResult = Result<Evaluated, EvalFailure>;
 
-/// What came of evaluating some hosts together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Evaluation {
+/// What came of asking about some hosts together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch<T> {
     /// A result for each host, in their order.
-    pub results: Vec<EvalResult>,
+    pub results: Vec<T>,
     /// They were too many: together they took more memory than they may, or than there is.
     pub too_many: bool,
 }
@@ -117,7 +117,7 @@ impl Nix {
         lock: &Path,
         hosts: &[Host],
         memory: Option<u64>,
-    ) -> Result<Evaluation, NixError> {
+    ) -> Result<Batch<EvalResult>, NixError> {
         let mut too_many = false;
         let mut results: Vec<Option<EvalResult>> = vec![None; hosts.len()];
         // Pieces of the list still to be asked together.
@@ -184,7 +184,7 @@ impl Nix {
                 })
             })
             .collect();
-        Ok(Evaluation { results, too_many })
+        Ok(Batch { results, too_many })
     }
 
     /// One joint call.
@@ -262,7 +262,7 @@ impl Nix {
 }
 
 /// Returns a call of an evaluation that may take `memory` bytes, and no longer than the run.
-fn bounded(cmd: Cmd, memory: Option<u64>) -> Cmd {
+pub(super) fn bounded(cmd: Cmd, memory: Option<u64>) -> Cmd {
     let cmd = cmd.ends_with_the_run();
     match memory {
         // While it evaluates, Nix does not look whether it was interrupted.
@@ -287,7 +287,7 @@ fn at_most(most: u64) -> Watch {
 }
 
 /// Returns whether it was for want of memory that a call ended.
-fn memory_fault(error: &CommandError) -> Option<Fault> {
+pub(super) fn memory_fault(error: &CommandError) -> Option<Fault> {
     match error {
         CommandError::Watched { .. } => Some(Fault::PastLimit),
         // A recursion that is too deep, where Nix did not notice it itself: it was not seen to crash so for want of memory.

@@ -675,6 +675,7 @@ fn request(config: &Config) -> Request {
             None => LockSource::Staged,
         },
         write_lock: update.write_lock.value,
+        no_build: build.no_build.value,
         eval_jobs: build.eval_jobs.as_ref().map(|jobs| jobs.value.get()),
         eval_batch: build.eval_batch.as_ref().map(|batch| batch.value.get()),
         eval_memory: build.eval_memory.as_ref().map(|size| size.value.as_u64()),

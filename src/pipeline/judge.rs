@@ -26,6 +26,8 @@ pub(super) enum SideState {
 pub(super) enum BuildState {
     /// It was not looked at.
     NotTried,
+    /// It is not to be built: that there is a derivation is all that is asked.
+    Unwanted,
     /// Its output is in the store.
     Valid,
     /// It does not build.
@@ -112,7 +114,7 @@ impl SideState {
             Self::NotEvaluated { .. } | Self::Evaluated(_, BuildState::Failed(_)) => {
                 Standing::Fails
             }
-            Self::Evaluated(_, BuildState::Valid) => Standing::Fine,
+            Self::Evaluated(_, BuildState::Valid | BuildState::Unwanted) => Standing::Fine,
             Self::Evaluated(_, BuildState::Skipped(what)) => Standing::Skipped(missing(what)),
             Self::NotEvaluable(why) => Standing::Skipped(why.clone()),
             Self::Unasked(why) => Standing::Unknown(why),
@@ -314,6 +316,27 @@ mod tests {
               unknown -> no builder    skipped None
               unknown -> unknown       unknown None
         ");
+        // Not built on purpose is as good as built.
+        let [b, a] = ["before", "after"].map(|name| side(name, BuildState::Unwanted));
+        let fails = SideState::NotEvaluated {
+            message: "x".to_owned(),
+        };
+        let statuses = [
+            (&b, &a),
+            (&b, &fails),
+            (&fails, &a),
+            (&SideState::Absent, &a),
+        ]
+        .map(|(before, after)| judge(before, after).status);
+        assert_eq!(
+            statuses,
+            [
+                Status::Changed,
+                Status::Broken,
+                Status::Mended,
+                Status::Changed
+            ]
+        );
         let same = side("same", BuildState::NotTried);
         assert_eq!(judge(&same, &same).status, Status::Unchanged);
     }

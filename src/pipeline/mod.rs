@@ -31,6 +31,7 @@ pub use error::Error;
 pub use publish::{PublishError, RunnerSays, Wishes};
 pub use request::{LockSource, Machine, Request, Submodules};
 
+use hosts::Looked;
 use locks::Locks;
 use source::Source;
 
@@ -119,8 +120,15 @@ pub async fn report(
         }
     };
 
-    let (reports, told) = if locks.same {
-        (hosts.iter().map(unchanged).collect(), Vec::new())
+    let Looked {
+        hosts: reports,
+        warnings: told,
+        to_build,
+    } = if locks.same {
+        Looked {
+            hosts: hosts.iter().map(unchanged).collect(),
+            ..Looked::default()
+        }
     } else {
         hosts::look(hosts::Look {
             nix: &mut nix,
@@ -163,8 +171,13 @@ pub async fn report(
         inputs: locks.inputs(&redactor),
         lock: locks.info,
         outcome: Outcome::of(locks.same, &reports),
+        built: !request.no_build,
         excluded,
-        fleet: Fleet::of(&reports),
+        fleet: if request.no_build {
+            Fleet::unbuilt(&reports, to_build)
+        } else {
+            Fleet::of(&reports)
+        },
         hosts: reports,
         warnings: warnings
             .iter()

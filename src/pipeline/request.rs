@@ -40,6 +40,8 @@ pub struct Request {
     pub lock: LockSource,
     /// Whether the new lock is written to the working tree in the end.
     pub write_lock: bool,
+    /// Whether hosts are only evaluated.
+    pub no_build: bool,
     /// How many evaluations run at once.
     pub eval_jobs: Option<usize>,
     /// How many hosts one evaluation takes.

@@ -2,7 +2,7 @@
 
 use super::clean::is_unseen;
 use super::markdown::{cell, code, entities, fence};
-use super::text::{HostNames, body as host_body, headline, revision};
+use super::text::{HostNames, body as host_body, headline, revision, to_build};
 use super::{Outcome, Report, Status};
 
 /// Where the rest is, once something is left out.
@@ -253,6 +253,9 @@ impl<'a> Parts<'a> {
             "warning",
             "warnings",
         );
+        if let Some(text) = to_build(self.report) {
+            out.extend(["\n", &text, "\n"]);
+        }
         hosts(
             &mut out,
             &self.failing,

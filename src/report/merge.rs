@@ -17,7 +17,7 @@ use super::clean::is_unseen;
 use super::plan::list;
 use super::{
     Fleet, HostReport, LockOrigin, Outcome, Planned, Report, SCHEMA, Side, SideName, Stage, Status,
-    StepTiming, Timing,
+    StepTiming, Timing, ToBuild,
 };
 
 /// The most bytes of a report or plan that are read. That of a hundred hosts, all packages changed, has about 20 MiB.
@@ -238,6 +238,7 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     }
     complete(&reports)?;
 
+    let to_build = to_build(reports.iter().map(|(_, report)| report.fleet.to_build));
     let timing = timing(reports.iter().map(|(_, report)| &report.timing));
     let given = reports
         .iter()
@@ -265,7 +266,11 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         merged.lock.origin = LockOrigin::Given;
     }
     merged.outcome = Outcome::of(merged.outcome == Outcome::LockUnchanged, &merged.hosts);
-    merged.fleet = Fleet::of(&merged.hosts);
+    merged.fleet = if merged.built {
+        Fleet::of(&merged.hosts)
+    } else {
+        Fleet::unbuilt(&merged.hosts, to_build)
+    };
     merged.warnings = warnings;
     merged.timing = timing;
     merged.plan = None;
@@ -315,6 +320,11 @@ fn same(
             "whether the base's flake.lock was completed",
             a.lock.completed.to_string(),
             b.lock.completed.to_string(),
+        ),
+        (
+            "whether hosts were built",
+            a.built.to_string(),
+            b.built.to_string(),
         ),
         (
             "the store's directory",
@@ -430,6 +440,21 @@ fn id(host: &HostReport) -> HostId {
     }
 }
 
+/// Returns what building the hosts of all jobs would take, where that can be told: what two jobs have in common is in neither's
+/// numbers.
+fn to_build(all: impl Iterator<Item = Option<ToBuild>>) -> Option<ToBuild> {
+    let mut one = ToBuild::default();
+    for some in all {
+        let some = some?;
+        if one == ToBuild::default() {
+            one = some;
+        } else if some != ToBuild::default() {
+            return None;
+        }
+    }
+    Some(one)
+}
+
 /// Returns the times of all together: from the first start, as long as the longest, each step summed up.
 fn timing<'a>(timings: impl Iterator<Item = &'a Timing>) -> Timing {
     let mut timings: Vec<&Timing> = timings.collect();
@@ -543,7 +568,7 @@ fn check(report: &Report) -> Result<(), ReadError> {
         let verdict = if excluded.contains(&(host.kind, &host.name)) {
             Err("is left out, and there".to_owned())
         } else {
-            check_host(host, report, same)
+            check_host(host, report, same).and_then(|()| check_numbers(host, report.built))
         };
         if let Err(what) = verdict {
             return wrong(format!(
@@ -568,17 +593,8 @@ fn check_host(host: &HostReport, report: &Report, same: bool) -> Result<(), Stri
         check_side(side, &report.nix.store_dir)?;
     }
     if let Some(diff) = &host.diff {
-        let lists = [
-            &diff.changed,
-            &diff.added,
-            &diff.removed,
-            &diff.selection,
-            &diff.rebuilt,
-            &diff.configuration,
-        ];
-        let mut paths = lists
-            .into_iter()
-            .flatten()
+        let mut paths = diff
+            .entries()
             .flat_map(|entry| entry.before.iter().chain(&entry.after))
             .flat_map(|group| &group.paths);
         if paths.any(|path| path.store_dir() != report.nix.store_dir) {
@@ -666,6 +682,34 @@ fn check_host(host: &HostReport, report: &Report, same: bool) -> Result<(), Stri
         }
         None => Ok(()),
     }
+}
+
+/// Fails where a host has numbers that only a build gives and nothing was built, or the other way about.
+fn check_numbers(host: &HostReport, built: bool) -> Result<(), String> {
+    let mut known = Vec::new();
+    if let Some(diff) = &host.diff {
+        known.extend([
+            diff.paths_added.is_some(),
+            diff.paths_removed.is_some(),
+            diff.size_delta.is_some(),
+        ]);
+        let entries = diff.entries();
+        known.extend(entries.map(|entry| entry.size_delta.is_some()));
+    }
+    let failed = host.failure.as_ref().map(|failure| failure.stage);
+    if !built {
+        let sides = [&host.before, &host.after].into_iter().flatten();
+        known.extend(sides.map(|side| side.paths.or(side.nar_size).is_some()));
+        known.push(matches!(failed, Some(Stage::Build | Stage::Read)));
+    }
+    if known.iter().any(|known| *known != built) {
+        return Err(if built {
+            "has a difference without numbers, and hosts were built".to_owned()
+        } else {
+            "has what only a build can tell, and nothing was built".to_owned()
+        });
+    }
+    Ok(())
 }
 
 fn check_side(side: &Side, store_dir: &str) -> Result<(), String> {
@@ -844,6 +888,7 @@ mod tests {
             ],
             vec![a.clone(), with(&b, "/lock/completed", json!(true))],
             vec![a.clone(), with(&b, "/lock/origin", json!("tree"))],
+            vec![a.clone(), unbuilt(b.clone(), Value::Null)],
             vec![a.clone(), with(&b, "/tool/version", json!("2\n::error::"))],
             vec![a.clone(), with(&b, "/inputs", json!([input]))],
             vec![
@@ -876,6 +921,7 @@ mod tests {
         0.json and 1.json differ in the base's flake.lock: 0000000000000000000000000000000000000000000000000000000000000000 and 2222222222222222222222222222222222222222222222222222222222222222
         0.json and 1.json differ in whether the base's flake.lock was completed: false and true
         0.json and 1.json differ in where the new flake.lock is from: staged and tree
+        0.json and 1.json differ in whether hosts were built: true and false
         0.json and 1.json differ in the version of flake-herald: 1.0.0 and 2�::error::
         0.json and 1.json differ in the inputs that change: 0 entries and 1 entry
         0.json and 1.json differ in the hosts left out: 0 entries and 1 entry
@@ -963,6 +1009,75 @@ mod tests {
         ));
     }
 
+    /// The same report of a job that built nothing.
+    fn unbuilt(mut report: Value, to_build: Value) -> Value {
+        report["built"] = json!(false);
+        report["fleet"]["size_delta"] = Value::Null;
+        report["fleet"]["to_build"] = to_build;
+        report
+    }
+
+    #[test]
+    fn what_was_not_built_has_no_numbers_of_closures() {
+        let to_build = |derivations: u64| json!({ "derivations": derivations, "fetched_paths": 0, "download_size": 0, "unpacked_size": 0 });
+        let told = |a: Value, b: Value| {
+            let whole = merged(&[unbuilt(report("a"), a), unbuilt(report("b"), b)]).unwrap();
+            assert_eq!((whole.built, whole.fleet.size_delta), (false, None));
+            whole.fleet.to_build.map(|to_build| to_build.derivations)
+        };
+        // What two jobs have in common, their numbers do not say.
+        let table = [
+            told(to_build(0), to_build(0)),
+            told(to_build(3), to_build(0)),
+            told(to_build(0), to_build(3)),
+            told(to_build(3), to_build(3)),
+            told(Value::Null, to_build(0)),
+        ];
+        assert_eq!(table, [Some(0), Some(3), Some(3), None, None]);
+        let alone = with(&unbuilt(report("a"), to_build(3)), "/plan", Value::Null);
+        let alone = merged(&[alone]).unwrap();
+        let mut without = alone.clone();
+        without.fleet.to_build = None;
+        without.seal();
+        assert_eq!(alone.fleet.to_build.unwrap().derivations, 3);
+        // A cache that has more the night after is no news.
+        assert_eq!(without.digest, alone.digest);
+
+        let diff = |count: Value, size: Value| {
+            json!({
+                "changed": [], "added": [], "removed": [], "selection": [], "rebuilt": [], "configuration": [],
+                "paths_added": count, "paths_removed": count, "size_delta": size,
+            })
+        };
+        let unknown = || diff(Value::Null, Value::Null);
+        let table = [
+            (true, diff(json!(1), json!(1)), Value::Null),
+            (true, unknown(), Value::Null),
+            (true, diff(json!(1), Value::Null), Value::Null),
+            (false, unknown(), Value::Null),
+            (false, diff(Value::Null, json!(1)), Value::Null),
+            (false, unknown(), json!(9)),
+        ]
+        .map(|(built, diff, paths)| {
+            let mut report = report("a");
+            report["built"] = json!(built);
+            report["hosts"][0]["diff"] = diff;
+            report["hosts"][0]["after"]["paths"] = paths;
+            match read(&report) {
+                Ok(_) => "fine".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        });
+        insta::assert_snapshot!(table.join("\n"), @"
+        fine
+        contradicts itself: the host `nixos:a` has a difference without numbers, and hosts were built
+        contradicts itself: the host `nixos:a` has a difference without numbers, and hosts were built
+        fine
+        contradicts itself: the host `nixos:a` has what only a build can tell, and nothing was built
+        contradicts itself: the host `nixos:a` has what only a build can tell, and nothing was built
+        ");
+    }
+
     #[test]
     fn what_a_run_can_say_is_read() {
         let cases = [
@@ -1023,7 +1138,7 @@ mod tests {
         hostile["timing"]["steps"] =
             json!([{ "name": "x", "ms": u64::MAX }, { "name": "x", "ms": u64::MAX }]);
         let whole = merged(&[hostile]).unwrap();
-        assert_eq!(whole.fleet.size_delta, i64::MIN);
+        assert_eq!(whole.fleet.size_delta, Some(i64::MIN));
         assert_eq!(whole.warnings, ["a[31mb::error::x"]);
         for text in [
             super::super::to_markdown(&whole),

@@ -22,7 +22,7 @@ pub use merge::{MAX_BYTES, MergeError, ReadError, merge, parse};
 pub use model::{
     ExcludedHost, Failure, FlakeInfo, Fleet, HostReport, InputChange, InputRevision, LockInfo,
     LockOrigin, NixInfo, Outcome, Planned, PlannedHost, Report, SCHEMA, Scope, Side, SideName,
-    Stage, Status, StepTiming, Timing, Tool,
+    Stage, Status, StepTiming, Timing, ToBuild, Tool,
 };
 pub use plan::{Plan, PlanError, PlanHost};
 pub use publication::summary;

@@ -29,6 +29,9 @@ pub struct Report {
     pub lock: LockInfo,
     /// What came of it, as far as closures go.
     pub outcome: Outcome,
+    /// What differs was built. Otherwise it is only evaluated, and nothing is known of closures.
+    #[serde(default = "built")]
+    pub built: bool,
     /// Hosts that a pattern left out, by kind and name.
     pub excluded: Vec<ExcludedHost>,
     /// The inputs that change, in the order Nix lists them.
@@ -49,6 +52,11 @@ pub struct Report {
     pub pull_request: Option<PullRequestInfo>,
     /// The hosts that the reports of a matrix have together; null for a report that stands alone.
     pub plan: Option<Planned>,
+}
+
+/// What reports mean that do not say it: those of versions that always built.
+fn built() -> bool {
+    true
 }
 
 /// What of a plan a report carries: by it a merge knows that no host is missing.
@@ -276,7 +284,8 @@ pub struct HostReport {
     pub before: Option<Side>,
     /// After the update; null where it does not evaluate.
     pub after: Option<Side>,
-    /// What differs, where both closures were read.
+    /// What differs, where both closures were read; where nothing was built, among the packages that the configuration
+    /// selects, as far as they could be listed.
     pub diff: Option<ClosureDiff>,
     /// What the difference means for who runs the host; null where there is none, or it is not known.
     pub impact: Option<Value>,
@@ -412,11 +421,35 @@ pub struct Fleet {
     pub skipped: u64,
     /// With status `unknown`.
     pub unknown: u64,
-    /// The sum of the hosts' `size_delta`, in bytes. What hosts share counts for each.
-    pub size_delta: i64,
+    /// The sum of the hosts' `size_delta`, in bytes. What hosts share counts for each. Null where nothing was built.
+    pub size_delta: Option<i64>,
+    /// What building the hosts that differ would take; null where they were built, and where it is not known.
+    pub to_build: Option<ToBuild>,
+}
+
+/// What a build would take, by the store and the caches at that time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToBuild {
+    /// How many derivations would be built.
+    pub derivations: u64,
+    /// How many paths would be fetched from caches.
+    pub fetched_paths: u64,
+    /// How much would be downloaded for them, in bytes.
+    pub download_size: u64,
+    /// How much room they would take, in bytes of archives.
+    pub unpacked_size: u64,
 }
 
 impl Fleet {
+    /// Counts `hosts` of which nothing was built.
+    pub fn unbuilt(hosts: &[HostReport], to_build: Option<ToBuild>) -> Self {
+        Self {
+            size_delta: None,
+            to_build,
+            ..Self::of(hosts)
+        }
+    }
+
     /// Counts `hosts`.
     pub fn of(hosts: &[HostReport]) -> Self {
         let count = |status: Status| hosts.iter().map(|h| u64::from(h.status == status)).sum();
@@ -429,12 +462,14 @@ impl Fleet {
             mended: count(Status::Mended),
             skipped: count(Status::Skipped),
             unknown: count(Status::Unknown),
-            size_delta: hosts
-                .iter()
-                .filter_map(|h| h.diff.as_ref())
-                .map(|d| d.size_delta)
-                // A report made elsewhere may hold any number.
-                .fold(0, i64::saturating_add),
+            size_delta: Some(
+                hosts
+                    .iter()
+                    .filter_map(|h| h.diff.as_ref()?.size_delta)
+                    // A report made elsewhere may hold any number.
+                    .fold(0, i64::saturating_add),
+            ),
+            to_build: None,
         }
     }
 }
@@ -480,7 +515,8 @@ impl HostReport {
 impl Report {
     /// Sets the digest over everything a reader would see: all but the times, the pull request, the plan, the paths
     /// of log files, the base's revision, and the hashes in store paths, which tell a reader nothing. A host that is built
-    /// from the flake's own source has others after every commit, and that alone is no news.
+    /// from the flake's own source has others after every commit, and that alone is no news. Nor is it one that a cache has
+    /// more of what is to be built than the night before.
     ///
     /// Warnings are put in order, each once: the jobs of a matrix tell the same ones, in an order of their own.
     pub fn seal(&mut self) {
@@ -499,6 +535,7 @@ impl Report {
         self.pull_request = unseen.pull_request.take();
         self.plan = unseen.plan.take();
         self.flake.rev = unseen.rev.take();
+        self.fleet.to_build = unseen.to_build.take();
         for (failure, path) in self.failures().zip(unseen.log_paths) {
             failure.log_path = path;
         }
@@ -512,6 +549,7 @@ impl Report {
             pull_request: self.pull_request.take(),
             plan: self.plan.take(),
             rev: self.flake.rev.take(),
+            to_build: self.fleet.to_build.take(),
             log_paths: self
                 .failures()
                 .map(|failure| failure.log_path.take())
@@ -568,6 +606,7 @@ struct Unseen {
     pull_request: Option<PullRequestInfo>,
     plan: Option<Planned>,
     rev: Option<String>,
+    to_build: Option<ToBuild>,
     log_paths: Vec<Option<String>>,
 }
 

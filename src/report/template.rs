@@ -48,6 +48,7 @@ const KEY_NAMES: &[&str] = &[
     "scope",
     "lock",
     "outcome",
+    "built",
     "excluded",
     "inputs",
     "hosts",

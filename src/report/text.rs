@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::closure::{Change, ClosureDiff, Entry, Selected, VersionGroup};
-use crate::flake::{HostId, labels};
+use crate::flake::{HostId, Kind, labels};
 
 use super::clean::is_unseen;
-use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status};
+use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
 
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -22,6 +22,9 @@ pub fn to_text(report: &Report) -> String {
     line(&mut out, HEADING, &headline(report));
     for warning in &report.warnings {
         line(&mut out, CARE, &format!("warning: {warning}"));
+    }
+    if let Some(text) = to_build(report) {
+        line(&mut out, PLAIN, &text);
     }
     if !report.inputs.is_empty() {
         out.push('\n');
@@ -94,14 +97,50 @@ pub(super) fn headline(report: &Report) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, words)| format!("{count} {words}"))
             .collect();
+            let unbuilt = if report.built {
+                ""
+            } else {
+                " (nothing was built: closures are not known)"
+            };
             format!(
-                "{}: {}{}",
+                "{}: {}{unbuilt}{}",
                 hosts(fleet.hosts),
                 parts.join(", "),
                 base_note(report)
             )
         }
     }
+}
+
+/// Says what a build would take, where that was asked and hosts differ.
+pub(super) fn to_build(report: &Report) -> Option<String> {
+    let ToBuild {
+        derivations,
+        fetched_paths,
+        download_size,
+        unpacked_size,
+    } = report
+        .fleet
+        .to_build
+        .filter(|_| report.outcome == Outcome::Changed)?;
+    let counted = |number: u64, noun: &str| {
+        let s = if number == 1 { "" } else { "s" };
+        format!("{} {noun}{s}", grouped(number))
+    };
+    let sizes = if download_size == 0 && unpacked_size == 0 {
+        String::new()
+    } else {
+        format!(
+            " ({}, unpacked {})",
+            size(download_size, " "),
+            size(unpacked_size, " ")
+        )
+    };
+    Some(format!(
+        "To build: {}; to fetch: {}{sizes}",
+        counted(derivations, "derivation"),
+        counted(fetched_paths, "path")
+    ))
 }
 
 /// Says what is odd about the lock that everything is compared with.
@@ -240,11 +279,32 @@ pub(super) fn body(out: &mut String, host: &HostReport) {
         let (before, after) = (host.before.as_ref(), host.after.as_ref());
         let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
         closure_size(out, diff, paths(before), paths(after));
-    } else if let (None, Some(paths)) =
-        (&host.diff, host.after.as_ref().and_then(|side| side.paths))
-    {
+    }
+    if let Some(words) = unbuilt(host) {
+        line(out, PLAIN, words);
+    }
+    if let (None, Some(paths)) = (&host.diff, host.after.as_ref().and_then(|side| side.paths)) {
         line(out, PLAIN, &format!("Closure size: {paths} paths."));
     }
+}
+
+/// Says what of a host is compared, where it differs and was not built.
+fn unbuilt(host: &HostReport) -> Option<&'static str> {
+    let after = host.after.as_ref()?;
+    // What is built and differs is read, or it is no longer said to be so.
+    if !matches!(host.status, Status::Changed | Status::Mended) || after.paths.is_some() {
+        return None;
+    }
+    Some(match (&host.diff, &host.before) {
+        (Some(_), _) => "Not built: only packages selected by the configuration are compared.",
+        (None, None) => "Not built, and there is nothing to compare with.",
+        (None, Some(_)) if host.kind == Kind::Attr => {
+            "Not built, and no configuration says which packages are selected: nothing is compared."
+        }
+        (None, Some(_)) => {
+            "Not built, and the packages selected by the configuration cannot be listed: nothing is compared."
+        }
+    })
 }
 
 fn sections(out: &mut String, diff: &ClosureDiff) {
@@ -364,29 +424,36 @@ fn versions(groups: &[VersionGroup]) -> String {
 }
 
 fn closure_size(out: &mut String, diff: &ClosureDiff, before: u64, after: u64) {
+    let (Some(added), Some(removed), Some(size_delta)) =
+        (diff.paths_added, diff.paths_removed, diff.size_delta)
+    else {
+        return;
+    };
     let delta = i128::from(after) - i128::from(before);
     line(
         out,
         PLAIN,
         &format!(
-            "Closure size: {before} -> {after} ({} paths added, {} paths removed, delta {delta:+}, disk usage {}).",
-            diff.paths_added,
-            diff.paths_removed,
-            signed_size(diff.size_delta)
+            "Closure size: {before} -> {after} ({added} paths added, {removed} paths removed, delta {delta:+}, disk usage {}).",
+            signed_size(size_delta)
         ),
     );
 }
 
 /// Returns a difference of sizes as nvd prints it: `+1.5MiB`, `-512B`, `+0B`.
 pub(super) fn signed_size(bytes: i64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let sign = if bytes < 0 { '-' } else { '+' };
-    let size = bytes.unsigned_abs();
-    if size < 1024 {
-        return format!("{sign}{size}B");
+    format!("{sign}{}", size(bytes.unsigned_abs(), ""))
+}
+
+/// Returns a size with `gap` before its unit: `812.3 MiB`.
+fn size(bytes: u64, gap: &str) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes}{gap}B");
     }
     // Tenths of a unit in whole numbers: exact, and the same on every machine.
-    let mut tenths = u128::from(size) * 10;
+    let mut tenths = u128::from(bytes) * 10;
     let mut unit = "B";
     for next in UNITS {
         if tenths < 10_240 {
@@ -395,7 +462,20 @@ pub(super) fn signed_size(bytes: i64) -> String {
         tenths = (tenths + 512) / 1024;
         unit = next;
     }
-    format!("{sign}{}.{}{unit}", tenths / 10, tenths % 10)
+    format!("{}.{}{gap}{unit}", tenths / 10, tenths % 10)
+}
+
+/// Returns a number with a comma before every three digits from its end: `1,204`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn line(out: &mut String, style: Style, text: &str) {
@@ -428,6 +508,14 @@ fn shown(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_sizes_have_their_unit() {
+        let numbers = [0, 7, 999, 1000, 1_204, 999_999, 12_345_678, u64::MAX].map(grouped);
+        insta::assert_snapshot!(numbers.join(" "), @"0 7 999 1,000 1,204 999,999 12,345,678 18,446,744,073,709,551,615");
+        let sizes = [0, 1023, 1024, 851_758_284, u64::MAX].map(|bytes| size(bytes, " "));
+        insta::assert_snapshot!(sizes.join(", "), @"0 B, 1023 B, 1.0 KiB, 812.3 MiB, 16777216.0 TiB");
+    }
 
     #[test]
     fn differences_of_sizes_are_short_and_signed() {

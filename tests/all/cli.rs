@@ -11,7 +11,7 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
         &["reprot"],
         &["report", "--hots", "x"],
         &["report", "--format", "html"],
-        &["report", "--no-build"],
+        &["run", "--cache-required"],
         &["run"],
         &["report", "--eval-batch", "0"],
         &["report", "--flake", "missing"],
@@ -65,8 +65,8 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     $ flake-herald report --format html
     Error: `format` from the flag --format: "html" is not one of text, markdown, json
 
-    $ flake-herald report --no-build
-    Error: `no-build` from the flag --no-build: this version of flake-herald cannot do that yet
+    $ flake-herald run --cache-required
+    Error: `cache-required` from the flag --cache-required: this version of flake-herald cannot do that yet
 
     $ flake-herald run
     Error: . has no flake.nix
@@ -130,6 +130,7 @@ fn the_configuration_shows_where_each_value_comes_from() {
     skip-update = false                   # default
     # lock                                # not set
     write-lock = false                    # default
+    no-build = false                      # default
     # eval-jobs                           # not set
     eval-batch = 4                        # flake/flake-herald.toml line 2
     # eval-memory                         # not set

@@ -17,6 +17,8 @@ mod locks;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod no_build;
+#[cfg(test)]
 mod publish;
 #[cfg(test)]
 mod push;

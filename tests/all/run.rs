@@ -224,6 +224,61 @@ fn a_broken_host_is_published_and_said_first() {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
+fn what_was_not_built_is_published_too() {
+    let night = Night::new(Dialect::Forgejo);
+    night.fleet.bump(&["nginx=1.26.1"]);
+    let run = |more: &[&str]| night.run(&[&["--host", "webserver", "--host", "pi"], more].concat());
+    let opened = run(&["--no-build"]).is("created");
+    assert_eq!(opened.code, Some(0), "{}", opened.output);
+    night.is_the_update();
+    let body = night.pull(opened.number).body;
+    let said = |body: &str| {
+        body.contains(
+            "## 2 hosts: 2 changed (nothing was built: closures are not known)\n\nTo build: ",
+        )
+    };
+    assert!(said(&body) && body.contains("nginx"), "{body}");
+    let tip = night.bare_git(&["rev-parse", BRANCH]);
+
+    // The same again, by two jobs.
+    let out = night.fleet.env().dir().join("out");
+    let out = out.to_str().unwrap();
+    let _report = night
+        .fleet
+        .run([
+            "report",
+            "--no-build",
+            "--host",
+            "webserver",
+            "--host",
+            "pi",
+            "--output-dir",
+            out,
+        ])
+        .success();
+    let lock = format!("{out}/flake.lock");
+    let publish = ["publish", out, "--lock", &lock, "--format", "json"];
+    let quiet = night.command(&publish).is("unchanged");
+    assert_eq!((quiet.code, quiet.number), (Some(0), opened.number));
+
+    // Built, the report says more; the commit is the same.
+    let built = run(&[]).is("updated");
+    assert_eq!((built.code, built.number), (Some(0), opened.number));
+    let body = night.pull(opened.number).body;
+    assert!(!said(&body) && body.contains("Closure size"), "{body}");
+    assert_eq!(night.bare_git(&["rev-parse", BRANCH]), tip);
+
+    // Equal outputs are proof without a build.
+    night.fleet.bump(&[
+        "nginx=1.26.0",
+        "mirror:nginx=https://mirror.example.org/nginx.tar.gz",
+    ]);
+    let closed = run(&["--no-build"]).is("closed");
+    assert_eq!((closed.code, closed.number), (Some(3), opened.number));
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
 fn closures_that_stay_close_it_on_proof_only() {
     let night = Night::new(Dialect::Github);
     night.fleet.bump(&["openssl=3.0.14"]);

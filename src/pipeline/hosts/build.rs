@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::closure::StorePath;
-use crate::nix::{Built, Derivation, Nix, NixError, Unbuildable, unbuildable};
+use crate::nix::{Built, Derivation, Nix, NixError, Settings, Unbuildable, unbuildable};
 use crate::pipeline::Error;
 use crate::pipeline::judge::{BuildState, FailedBuild, SideState};
 
@@ -48,11 +48,7 @@ pub(super) async fn build(
         .filter(|drv| outputs.get(drv).is_some_and(|out| invalid.contains(*out)))
         .collect();
     if !missing.is_empty() {
-        let settings = nix.settings().await?;
-        if settings.accept_flake_config {
-            let accepted = nix.flake_settings(flake).await?;
-            nix.add_flake_settings(accepted);
-        }
+        let settings = heeded_settings(nix, flake).await?;
         let planned = nix.missing(&missing).await?;
         if !planned.build.is_empty() {
             let build: Vec<&StorePath> = planned.build.iter().collect();
@@ -86,6 +82,16 @@ pub(super) async fn build(
             (drv.clone(), state)
         })
         .collect())
+}
+
+/// Returns the settings in force, having builds heed what `flake`'s own `nixConfig` asks for where that is accepted.
+pub(super) async fn heeded_settings(nix: &mut Nix, flake: &Path) -> Result<Settings, NixError> {
+    let settings = nix.settings().await?;
+    if settings.accept_flake_config {
+        let accepted = nix.flake_settings(flake).await?;
+        nix.add_flake_settings(accepted);
+    }
+    Ok(settings)
 }
 
 /// Says why the output of `drv` is not there; where the run's time was over, in the words of `overdue`.

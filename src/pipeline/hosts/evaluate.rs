@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use futures_util::future::try_join_all;
 
 use crate::flake::Host;
-use crate::nix::{EvalFailure, EvalResult, Fault, Nix};
+use crate::nix::{Batch, EvalFailure, EvalResult, Fault, Nix};
 use crate::pipeline::Error;
 use crate::pipeline::judge::{BuildState, SideState};
 use crate::pipeline::request::{Machine, Request};
@@ -41,7 +41,7 @@ pub(in crate::pipeline) async fn systems(
             lock
         }
     };
-    let results = in_batches(nix, source, &[&lock], hosts, request, machine).await?;
+    let results = evaluate_all(nix, source, &[&lock], hosts, request, machine).await?;
     let mut systems = Vec::with_capacity(hosts.len());
     for (result, host) in results.into_iter().flatten().zip(hosts) {
         systems.push(match result {
@@ -63,7 +63,7 @@ pub(in crate::pipeline) async fn systems(
 pub(super) async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
     let mut locks: Vec<&Path> = vec![&look.locks.after];
     locks.extend(look.locks.before.as_deref());
-    let mut results = in_batches(
+    let mut results = evaluate_all(
         look.nix,
         look.source,
         &locks,
@@ -112,11 +112,10 @@ fn too_much(look: &Look<'_>) -> String {
     format!("evaluating it takes{limit} of memory (--eval-memory)")
 }
 
-/// Evaluates `hosts` with each of `locks`, in batches of which some run at once. A list of results for each lock.
+/// Evaluates `hosts` with each of `locks`. A list of results for each lock.
 ///
-/// Each of the evaluations that run at once may take its share of the memory. A host that needs more is asked once more in the
-/// end, alone, when all of it is free.
-async fn in_batches(
+/// A host that needs more than the share of one evaluation is asked once more in the end, alone, when all the memory is free.
+async fn evaluate_all(
     nix: &Nix,
     source: &Source,
     locks: &[&Path],
@@ -125,19 +124,59 @@ async fn in_batches(
     machine: &Machine,
 ) -> Result<Vec<Vec<EvalResult>>, Error> {
     let flake = &source.reference;
+    let asked = in_batches(
+        locks,
+        hosts,
+        request,
+        machine,
+        async |lock, hosts, share| Ok(nix.evaluate(flake, lock, hosts, share).await?),
+    )
+    .await?;
+    let mut results: Vec<Vec<EvalResult>> = asked
+        .into_iter()
+        .map(|list| list.into_iter().map(or_not_asked).collect())
+        .collect();
+    if request.eval_jobs(machine) > 1 {
+        let memory = request.eval_memory(machine);
+        for (lock, list) in locks.iter().zip(&mut results) {
+            for (host, result) in hosts.iter().zip(list) {
+                if is_for_want_of_memory(result) {
+                    tracing::info!("{} needs much memory: evaluating it alone", host.id);
+                    *result = nix.evaluate_alone(flake, lock, host, memory).await?;
+                }
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// Asks about `hosts` with each of `locks`, in batches of which some run at once, each with its share of the memory. What is
+/// answered for each host, in a list for each lock; none for a host that nobody asked about.
+pub(super) async fn in_batches<T>(
+    locks: &[&Path],
+    hosts: &[Host],
+    request: &Request,
+    machine: &Machine,
+    ask: impl AsyncFn(&Path, &[Host], Option<u64>) -> Result<Batch<T>, Error>,
+) -> Result<Vec<Vec<Option<T>>>, Error> {
     let jobs = request.eval_jobs(machine);
-    let memory = request.eval_memory(machine);
-    let share = memory.map(|all| all / u64::try_from(jobs).unwrap_or(u64::MAX));
+    let share = request
+        .eval_memory(machine)
+        .map(|all| all / u64::try_from(jobs).unwrap_or(u64::MAX));
     let most = request.eval_batch(machine, jobs);
     let queue = RefCell::new(Queue::new(hosts.len(), locks.len(), most));
-    let results = RefCell::new(vec![vec![None; hosts.len()]; locks.len()]);
+    let results: Vec<Vec<Option<T>>> = locks
+        .iter()
+        .map(|_| hosts.iter().map(|_| None).collect())
+        .collect();
+    let results = RefCell::new(results);
     let next = || queue.borrow_mut().next();
     let worker = async || {
         while let Some(piece) = next() {
             let asked = hosts.get(piece.hosts.clone()).unwrap_or_default();
             let lock = locks.get(piece.lock).copied().unwrap_or(Path::new(""));
-            let evaluation = nix.evaluate(flake, lock, asked, share).await?;
-            if evaluation.too_many {
+            let batch = ask(lock, asked, share).await?;
+            if batch.too_many {
                 tracing::debug!(
                     "{} take too much memory together",
                     count(asked.len(), "host")
@@ -145,7 +184,7 @@ async fn in_batches(
                 queue.borrow_mut().was_too_big(&piece);
             }
             if let Some(list) = results.borrow_mut().get_mut(piece.lock) {
-                for (at, result) in piece.hosts.zip(evaluation.results) {
+                for (at, result) in piece.hosts.zip(batch.results) {
                     if let Some(slot) = list.get_mut(at) {
                         *slot = Some(result);
                     }
@@ -157,23 +196,7 @@ async fn in_batches(
     // No more of them than there can be work for.
     let workers = jobs.min(hosts.len().saturating_mul(locks.len()));
     try_join_all((0..workers).map(|_| worker())).await?;
-
-    let mut results: Vec<Vec<EvalResult>> = results
-        .into_inner()
-        .into_iter()
-        .map(|list| list.into_iter().map(or_not_asked).collect())
-        .collect();
-    if jobs > 1 {
-        for (lock, list) in locks.iter().zip(&mut results) {
-            for (host, result) in hosts.iter().zip(list) {
-                if is_for_want_of_memory(result) {
-                    tracing::info!("{} needs much memory: evaluating it alone", host.id);
-                    *result = nix.evaluate_alone(flake, lock, host, memory).await?;
-                }
-            }
-        }
-    }
-    Ok(results)
+    Ok(results.into_inner())
 }
 
 /// Whether a host may evaluate where there is more memory.

@@ -2,6 +2,7 @@
 
 mod build;
 mod evaluate;
+mod unbuilt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
 use crate::nix::Nix;
-use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status};
+use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status, ToBuild};
 
 use self::build::{build, hold};
 use self::evaluate::evaluate;
@@ -37,6 +38,17 @@ pub(super) struct Look<'a> {
     pub steps: &'a mut Steps,
 }
 
+/// What looking at the hosts gives.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// A report for each host, in the hosts' order.
+    pub hosts: Vec<HostReport>,
+    /// What a reader should know of how they were made.
+    pub warnings: Vec<String>,
+    /// What building them would take, where they were not built.
+    pub to_build: Option<ToBuild>,
+}
+
 /// The two sides of a host.
 struct Sides {
     before: SideState,
@@ -61,8 +73,8 @@ impl Sides {
     }
 }
 
-/// Returns a report for each host, in the hosts' order, and what a reader should know of how they were made.
-pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>), Error> {
+/// Looks at every host: evaluates both sides and, where it is asked for, builds what differs and compares the closures.
+pub(super) async fn look(look: Look<'_>) -> Result<Looked, Error> {
     look.steps.begin(
         "evaluate",
         &format!(
@@ -71,6 +83,9 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
         ),
     );
     let mut sides = evaluate(&look).await?;
+    if look.request.no_build {
+        return unbuilt::look(look, sides).await;
+    }
 
     let differ: Vec<usize> = (0..sides.len())
         .filter(|at| !sides.get(*at).is_some_and(Sides::equal))
@@ -166,7 +181,11 @@ pub(super) async fn look(look: Look<'_>) -> Result<(Vec<HostReport>, Vec<String>
             report
         })
         .collect();
-    Ok((reports, warnings))
+    Ok(Looked {
+        hosts: reports,
+        warnings,
+        to_build: None,
+    })
 }
 
 /// Returns the graph of all roots, or the words of why it cannot be read.

@@ -220,6 +220,7 @@ impl Scene {
                 origin: LockOrigin::Staged,
                 completed: false,
             },
+            built: true,
             outcome: if same {
                 Outcome::LockUnchanged
             } else {
