@@ -162,7 +162,26 @@ fn machine() -> Machine {
         (Some(free), Some(allowed)) => Some(free.min(allowed)),
         (free, allowed) => free.or(allowed),
     };
-    Machine { threads, memory }
+    Machine {
+        system: system(),
+        threads,
+        memory,
+    }
+}
+
+/// Returns this machine's system in Nix's words.
+fn system() -> &'static str {
+    match (std::env::consts::ARCH, std::env::consts::OS) {
+        ("x86_64", "linux") => "x86_64-linux",
+        ("aarch64", "linux") => "aarch64-linux",
+        ("x86", "linux") => "i686-linux",
+        ("arm", "linux") => "armv7l-linux",
+        ("riscv64", "linux") => "riscv64-linux",
+        ("powerpc64", "linux") => "powerpc64le-linux",
+        ("x86_64", "macos") => "x86_64-darwin",
+        ("aarch64", "macos") => "aarch64-darwin",
+        _ => "",
+    }
 }
 
 /// Sends events to stderr, as lines or as JSON.

@@ -41,12 +41,19 @@ impl AttrPath {
         Self(names)
     }
 
+    /// Returns the path one level above; the empty path's is empty.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let names = self.0.split_last().map(|(_, names)| names.to_vec());
+        Self(names.unwrap_or_default())
+    }
+
     /// Returns the names, outermost first.
     pub fn names(&self) -> &[String] {
         &self.0
     }
 
-    /// Reads a path as Nix's command line does: names between dots, quoted where they need it.
+    /// Reads a path as Nix's language writes it: names between dots, quoted where they need it.
     ///
     /// # Errors
     ///
@@ -60,7 +67,12 @@ impl AttrPath {
                 chars.next();
                 loop {
                     match chars.next() {
-                        Some('\\') => name.extend(chars.next()),
+                        Some('\\') => name.extend(chars.next().map(|c| match c {
+                            'n' => '\n',
+                            'r' => '\r',
+                            't' => '\t',
+                            c => c,
+                        })),
                         Some('"') => break,
                         Some(c) => name.push(c),
                         None => return Err(AttrPathError::Unclosed(text.to_owned())),
@@ -166,6 +178,10 @@ mod tests {
                 "back\\slash",
                 "or",
                 "with space",
+                "two\nlines",
+                "\r\t",
+                "*[a]?{b,c}",
+                "größe",
             ],
         ] {
             let path = AttrPath::new(names.clone());

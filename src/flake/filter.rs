@@ -1,9 +1,11 @@
 //! Which of a flake's hosts are wanted.
 
+use std::collections::BTreeSet;
+
 use globset::{GlobBuilder, GlobMatcher};
 use thiserror::Error;
 
-use super::{Host, HostId, Kind};
+use super::{AttrPath, Host, HostId, Kind, Survey, listed};
 
 /// What is left out unless asked for: installers and the like, which nobody upgrades.
 const DEFAULT_EXCLUDE: &str = "*-minimal";
@@ -50,13 +52,15 @@ pub struct Excluded {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoHost {
     /// The flake has none of the kinds looked for.
-    #[error("the flake has no hosts in {}", outputs(.kinds))]
+    #[error("the flake has no hosts in {}", in_flake(.kinds, .survey.as_ref()))]
     InFlake {
         /// The kinds looked for.
         kinds: Vec<Kind>,
+        /// What it has instead, where that was asked.
+        survey: Option<Survey>,
     },
     /// A pattern of `--host` matches nothing.
-    #[error("no host matches `{pattern}`; the flake has {}", list(.known))]
+    #[error("no host matches {}; the flake has {}", listed([.pattern]), listed(.known.iter().map(HostId::to_string)))]
     Matching {
         /// The pattern.
         pattern: String,
@@ -64,7 +68,7 @@ pub enum NoHost {
         known: Vec<HostId>,
     },
     /// A pattern of `--host` names a kind that is not looked at.
-    #[error("no host matches `{pattern}`, because hosts of the kind `{}` are not looked at", .kind.as_str())]
+    #[error("no host matches {}, because hosts of the kind `{}` are not looked at", listed([.pattern]), .kind.as_str())]
     OtherKind {
         /// The pattern.
         pattern: String,
@@ -72,10 +76,12 @@ pub enum NoHost {
         kind: Kind,
     },
     /// Every host is excluded.
-    #[error("every host is left out: {}", excluded_list(.excluded))]
+    #[error("every host {}is left out: {}", if *.picked { "that --host matches " } else { "" }, excluded_list(.excluded))]
     AllExcluded {
         /// The hosts, and by which pattern.
         excluded: Vec<Excluded>,
+        /// Whether `--host` had picked them out of more.
+        picked: bool,
     },
 }
 
@@ -122,10 +128,30 @@ impl HostFilter {
         self.include.iter().any(|pattern| pattern.matches(id))
     }
 
+    /// Returns whether a pattern to include names the host, without a wildcard.
+    pub fn names_literally(&self, id: &HostId) -> bool {
+        self.include.iter().any(|p| p.literal && p.matches(id))
+    }
+
+    /// Returns the patterns that name a host to leave out, without a wildcard, and match none of `hosts`.
+    ///
+    /// A pattern of a kind that is not among `kinds` is right elsewhere, and not returned.
+    pub fn idle_excludes(&self, hosts: &[Host], kinds: &[Kind]) -> Vec<&str> {
+        self.exclude
+            .iter()
+            .filter(|p| p.literal && p.kind.is_none_or(|kind| kinds.contains(&kind)))
+            .filter(|p| {
+                let mut filtered = hosts.iter().filter(|host| host.id.kind != Kind::Attr);
+                !filtered.any(|host| p.matches(&host.id))
+            })
+            .map(|p| p.text.as_str())
+            .collect()
+    }
+
     /// Returns the hosts that are wanted, and those that a pattern left out.
     ///
-    /// A host at a path of the user's is never filtered. A pattern to include that has no wildcard in it
-    /// names a host, and beats the excludes.
+    /// A host at a path of the user's is never filtered, but is not there twice: what is wanted as a host of its kind
+    /// is that. A pattern to include that has no wildcard in it names a host, and beats the excludes.
     ///
     /// # Errors
     ///
@@ -136,6 +162,7 @@ impl HostFilter {
         if hosts.is_empty() {
             return Err(NoHost::InFlake {
                 kinds: kinds.to_vec(),
+                survey: None,
             });
         }
         // A name with a typo must not shrink the fleet silently.
@@ -162,8 +189,7 @@ impl HostFilter {
         };
         for host in hosts {
             let id = &host.id;
-            let named =
-                id.kind == Kind::Attr || self.include.iter().any(|p| p.literal && p.matches(id));
+            let named = id.kind == Kind::Attr || self.names_literally(id);
             if !named && !self.include.is_empty() && !self.include.iter().any(|p| p.matches(id)) {
                 continue;
             }
@@ -178,22 +204,26 @@ impl HostFilter {
         if selection.hosts.is_empty() {
             return Err(NoHost::AllExcluded {
                 excluded: selection.excluded,
+                picked: !self.include.is_empty(),
             });
         }
+        let known: BTreeSet<AttrPath> = selection
+            .hosts
+            .iter()
+            .filter(|host| host.id.kind != Kind::Attr)
+            .map(|host| host.attr.clone())
+            .collect();
+        selection
+            .hosts
+            .retain(|host| host.id.kind != Kind::Attr || !known.contains(&host.attr));
         Ok(selection)
     }
 }
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, FilterError> {
-        let (kind, glob) = match text.split_once(':') {
-            Some((kind, rest)) => match kind.parse() {
-                Ok(kind) => (Some(kind), rest),
-                Err(()) => (None, text),
-            },
-            None => (None, text),
-        };
-        let matcher = GlobBuilder::new(glob)
+        let (kind, glob) = split_kind(text);
+        let matcher = GlobBuilder::new(&with_lone_braces(glob))
             .literal_separator(false)
             .backslash_escape(true)
             .build()
@@ -215,6 +245,41 @@ impl Pattern {
     }
 }
 
+/// Escapes each `}` that closes nothing: as the end of a literal `\{` it would be a mistake to globset.
+fn with_lone_braces(glob: &str) -> String {
+    let mut out = String::with_capacity(glob.len());
+    let mut open = 0_usize;
+    let mut chars = glob.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                out.push(c);
+                out.extend(chars.next());
+                continue;
+            }
+            '[' => {
+                // Nothing in a class is a brace; a bracket at its beginning does not end it.
+                out.push(c);
+                let mut first = true;
+                for c in chars.by_ref() {
+                    out.push(c);
+                    if c == ']' && !first {
+                        break;
+                    }
+                    first = first && matches!(c, '!' | '^');
+                }
+                continue;
+            }
+            '{' => open += 1,
+            '}' if open == 0 => out.push('\\'),
+            '}' => open -= 1,
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
 fn has_wildcard(glob: &str) -> bool {
     let mut chars = glob.chars();
     while let Some(c) = chars.next() {
@@ -229,30 +294,53 @@ fn has_wildcard(glob: &str) -> bool {
     false
 }
 
-fn outputs(kinds: &[Kind]) -> String {
-    let outputs: Vec<String> = kinds
-        .iter()
-        .filter_map(|kind| kind.output())
-        .map(|output| format!("`{output}`"))
-        .collect();
-    outputs.join(" or ")
+/// Returns the kind that a pattern is about, and the name that it would be if nothing in it were a wildcard.
+pub fn literally(pattern: &str) -> (Option<Kind>, String) {
+    let (kind, glob) = split_kind(pattern);
+    let mut name = String::new();
+    let mut chars = glob.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => name.extend(chars.next()),
+            c => name.push(c),
+        }
+    }
+    (kind, name)
 }
 
-fn list(ids: &[HostId]) -> String {
-    // Enough to spot the typo; a fleet of hundreds would drown it.
-    const MOST: usize = 20;
-    let mut shown: Vec<String> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();
-    if ids.len() > MOST {
-        shown.push(format!("{} more", ids.len() - MOST));
+fn split_kind(pattern: &str) -> (Option<Kind>, &str) {
+    match pattern.split_once(':') {
+        Some((kind, rest)) => match kind.parse() {
+            Ok(kind) => (Some(kind), rest),
+            Err(()) => (None, pattern),
+        },
+        None => (None, pattern),
     }
-    shown.join(", ")
+}
+
+fn in_flake(kinds: &[Kind], survey: Option<&Survey>) -> String {
+    match survey {
+        Some(survey) => format!("{}{}", survey.without(kinds), survey.instead()),
+        None => Survey::default().without(kinds),
+    }
 }
 
 fn excluded_list(excluded: &[Excluded]) -> String {
-    let shown: Vec<String> = excluded
+    const MOST: usize = 20;
+    let mut shown: Vec<String> = excluded
         .iter()
-        .map(|host| format!("`{}` by `{}`", host.id, host.pattern))
+        .take(MOST)
+        .map(|host| {
+            format!(
+                "{} by {}",
+                listed([host.id.to_string()]),
+                listed([&host.pattern])
+            )
+        })
         .collect();
+    if excluded.len() > MOST {
+        shown.push(format!("{} more", excluded.len() - MOST));
+    }
     shown.join(", ")
 }
 
@@ -304,6 +392,10 @@ mod tests {
             (vec!["wbe"], vec![], true),
             (vec![], vec!["*"], true),
             (vec!["a["], vec![], true),
+            (vec!["{web,db?}"], vec![], true),
+            (vec!["[{a]*"], vec![], true),
+            (vec!["$\\{x}"], vec![], true),
+            (vec!["db{1}}"], vec![], true),
         ]
         .map(|(include, exclude, defaults)| {
             format!(
@@ -324,6 +416,10 @@ mod tests {
         ["wbe"] [] true -> no host matches `wbe`; the flake has `nixos:a[1]`, `nixos:db1`, `nixos:db2`, `nixos:installer-minimal`, `nixos:web`, `home:alice@web`
         [] ["*"] true -> every host is left out: `nixos:a[1]` by `*`, `nixos:db1` by `*`, `nixos:db2` by `*`, `nixos:installer-minimal` by `*-minimal`, `nixos:web` by `*`, `home:alice@web` by `*`
         ["a["] [] true -> the host pattern `a[` is not a glob: unclosed character class; missing ']'
+        ["{web,db?}"] [] true -> db1 db2 web | 
+        ["[{a]*"] [] true -> a[1] alice@web | 
+        ["$\\{x}"] [] true -> no host matches `$\{x}`; the flake has `nixos:a[1]`, `nixos:db1`, `nixos:db2`, `nixos:installer-minimal`, `nixos:web`, `home:alice@web`
+        ["db{1}}"] [] true -> no host matches `db{1}}`; the flake has `nixos:a[1]`, `nixos:db1`, `nixos:db2`, `nixos:installer-minimal`, `nixos:web`, `home:alice@web`
         "#);
     }
 
@@ -347,10 +443,79 @@ mod tests {
     }
 
     #[test]
+    fn a_host_with_a_wildcard_in_its_name_can_be_named() {
+        let names = [
+            "a*",
+            "a[1]",
+            "{x}",
+            "w?",
+            "b\\c",
+            "home:alice",
+            "two\nlines",
+            "größe",
+            "a*b",
+        ];
+        let hosts = || {
+            names
+                .iter()
+                .map(|name| Host::named(Kind::Nixos, name))
+                .collect::<Vec<_>>()
+        };
+        for host in hosts() {
+            let pattern = host.id.pattern(false);
+            let filter = HostFilter::new(std::slice::from_ref(&pattern), &[], true).unwrap();
+            let selection = filter.select(hosts(), &[Kind::Nixos]).unwrap();
+            assert_eq!(selection.hosts, std::slice::from_ref(&host), "{pattern}");
+            assert!(filter.names_literally(&host.id), "{pattern}");
+            assert_eq!(literally(&pattern).1, host.id.name);
+        }
+        // A line break is a sign like others.
+        let filter = HostFilter::new(&["two?lines".to_owned()], &[], true).unwrap();
+        let selection = filter.select(hosts(), &[Kind::Nixos]).unwrap();
+        assert_eq!(selection.hosts.len(), 1);
+    }
+
+    #[test]
+    fn an_exclude_that_leaves_out_nothing_is_found() {
+        let exclude = [
+            "wbe",
+            "web",
+            "nixos:db3",
+            "home:bob",
+            "darwin:mac",
+            "x*",
+            "attr:packages.x",
+            "a\\[1\\]",
+        ];
+        let filter = HostFilter::new(&[], &exclude.map(str::to_owned), true).unwrap();
+        let idle = filter.idle_excludes(&fleet(), &[Kind::Nixos, Kind::Home]);
+        assert_eq!(idle, ["wbe", "nixos:db3", "home:bob"]);
+    }
+
+    #[test]
+    fn a_host_is_not_looked_at_twice() {
+        let path = Host::named(Kind::Nixos, "web").attr;
+        let at = |include: &[String], exclude: &[String]| {
+            let filter = HostFilter::new(include, exclude, true).unwrap();
+            let mut hosts = fleet();
+            hosts.push(Host::at(path.clone()));
+            let selection = filter.select(hosts, &[Kind::Nixos]).unwrap().hosts;
+            selection
+                .iter()
+                .filter(|host| host.attr == path)
+                .map(|host| host.id.kind)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(at(&[], &[]), [Kind::Nixos]);
+        assert_eq!(at(&["db*".to_owned()], &[]), [Kind::Attr]);
+        assert_eq!(at(&[], &["web".to_owned()]), [Kind::Attr]);
+    }
+
+    #[test]
     fn a_host_at_a_path_is_never_filtered() {
         let filter = HostFilter::new(&["web".to_owned()], &["*".to_owned()], true).unwrap();
         let mut hosts = fleet();
-        hosts.push(Host::at(super::super::AttrPath::new(["packages", "x"])));
+        hosts.push(Host::at(AttrPath::new(["packages", "x"])));
         let selection = filter.select(hosts, &[Kind::Nixos]).unwrap();
         let names: Vec<&str> = selection.hosts.iter().map(|h| h.id.name.as_str()).collect();
         assert_eq!(names, ["web", "packages.x"]);

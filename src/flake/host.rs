@@ -89,6 +89,64 @@ impl fmt::Display for HostId {
     }
 }
 
+impl HostId {
+    /// Returns the pattern of `--host` that means the host of this name, with its kind or without.
+    ///
+    /// A name that reads like a kind and a name has its kind in front in either case.
+    pub fn pattern(&self, with_kind: bool) -> String {
+        let mut out = if with_kind || self.is_like_an_id() {
+            format!("{}:", self.kind)
+        } else {
+            String::new()
+        };
+        for c in self.name.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    }
+
+    /// Whether the name itself reads like `kind:name`.
+    fn is_like_an_id(&self) -> bool {
+        self.name
+            .split_once(':')
+            .is_some_and(|(kind, _)| kind.parse::<Kind>().is_ok())
+    }
+
+    /// Whether the name has a word in it that people give to installers and images.
+    pub fn sounds_like_installer(&self) -> bool {
+        const WORDS: [&str; 4] = ["iso", "installer", "live", "bootstrap"];
+        self.kind == Kind::Nixos
+            && words(&self.name)
+                .iter()
+                .any(|word| WORDS.contains(&word.as_str()))
+    }
+}
+
+/// Returns the words of a name in lower case: what stands between other signs than letters, and between camel humps.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before: Option<char> = None;
+    let mut chars = name.chars().peekable();
+    while let Some(c) = chars.next() {
+        // `liveISOImage` is live, ISO, Image.
+        let hump = c.is_uppercase()
+            && (before.is_some_and(char::is_lowercase)
+                || before.is_some_and(char::is_uppercase)
+                    && chars.peek().is_some_and(|next| next.is_lowercase()));
+        if hump || !c.is_alphabetic() {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphabetic(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        before = Some(c);
+    }
+    words
+}
+
 /// A host that the flake has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host {
@@ -103,18 +161,38 @@ impl Host {
     ///
     /// A [`Kind::Attr`] host is made by [`Host::at`].
     pub fn named(kind: Kind, name: &str) -> Self {
-        let path = kind
-            .output()
-            .into_iter()
-            .chain([name])
-            .chain(kind.derivation().iter().copied());
+        Self::below(&AttrPath::new(kind.output()), kind, name)
+    }
+
+    /// Returns the host `name` of a kind whose hosts the flake keeps in the set at `place`.
+    pub fn below(place: &AttrPath, kind: Kind, name: &str) -> Self {
+        let mut attr = place.child(name);
+        for step in kind.derivation() {
+            attr = attr.child(step);
+        }
         Self {
             id: HostId {
                 kind,
                 name: name.to_owned(),
             },
-            attr: AttrPath::new(path),
+            attr,
         }
+    }
+
+    /// Returns where the host's configuration stands; none for a derivation at a path of the user's.
+    pub fn config(&self) -> Option<AttrPath> {
+        if self.id.kind == Kind::Attr {
+            return None;
+        }
+        let names = self.attr.names();
+        let place = names.len().saturating_sub(self.id.kind.derivation().len());
+        let place = names.get(..place).unwrap_or_default();
+        Some(AttrPath::new(place.iter().cloned()).child("config"))
+    }
+
+    /// Returns where the host keeps all that can be built of it, images among it; none for kinds that have no such set.
+    pub fn builds(&self) -> Option<AttrPath> {
+        (self.id.kind == Kind::Nixos).then(|| self.attr.parent())
     }
 
     /// Returns the host that is the derivation at `path`, named by the path itself.
@@ -139,17 +217,36 @@ pub fn labels<'a>(ids: impl IntoIterator<Item = &'a HostId>) -> BTreeMap<HostId,
     ids.iter()
         .map(|id| {
             let shared = uses.get(id.name.as_str()).is_some_and(|n| *n > 1);
-            let label = if shared {
+            let label = if shared || id.is_like_an_id() {
                 id.to_string()
             } else {
                 id.name.clone()
             };
-            // A name with a line break in it must stay one line.
-            let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-            let label = label.replace(breaks, "\u{fffd}");
-            ((*id).clone(), label)
+            ((*id).clone(), one_line(&label))
         })
         .collect()
+}
+
+/// Returns names in a row, each in quotes; of many the first ones.
+pub fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    // Enough to spot the typo; a fleet of hundreds would drown it.
+    const MOST: usize = 20;
+    let mut shown: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("`{}`", one_line(name.as_ref())))
+        .collect();
+    if shown.len() > MOST {
+        let more = shown.len() - MOST;
+        shown.truncate(MOST);
+        shown.push(format!("{more} more"));
+    }
+    shown.join(", ")
+}
+
+/// Returns a name as one line: line breaks and other signs without a shape are replaced.
+pub fn one_line(name: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    name.replace(breaks, "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -184,5 +281,45 @@ mod tests {
         ];
         let labels: Vec<String> = labels(&ids).into_values().collect();
         assert_eq!(labels, ["nixos:alice", "web", "home:alice"]);
+    }
+
+    #[test]
+    fn a_name_that_reads_like_a_kind_and_a_name_has_its_kind_in_front() {
+        let ids = ["home:alice", "a:b", "two\nlines"].map(|name| Host::named(Kind::Nixos, name).id);
+        let labels: Vec<String> = labels(&ids).into_values().collect();
+        assert_eq!(labels, ["a:b", "nixos:home:alice", "two\u{fffd}lines"]);
+    }
+
+    #[test]
+    fn installers_are_told_by_whole_words_of_their_names() {
+        let sounds = |name: &&str| Host::named(Kind::Nixos, name).id.sounds_like_installer();
+        let all = [
+            "iso",
+            "live-iso",
+            "LiveCD",
+            "x86_64iso",
+            "iso2",
+            "my.Installer",
+            "bootstrap_image",
+            "liveISOImage",
+            "USBInstaller",
+            "installer riscv64",
+            "isolde",
+            "olive",
+            "alive",
+            "ISOLATED",
+            "massflash",
+            "installers",
+            "delivery",
+            "",
+            "größe",
+        ];
+        let (yes, no): (Vec<&str>, Vec<&str>) = all.iter().partition(|name| sounds(name));
+        insta::assert_snapshot!(format!("{yes:?}\n{no:?}"), @r#"
+        ["iso", "live-iso", "LiveCD", "x86_64iso", "iso2", "my.Installer", "bootstrap_image", "liveISOImage", "USBInstaller", "installer riscv64"]
+        ["isolde", "olive", "alive", "ISOLATED", "massflash", "installers", "delivery", "", "größe"]
+        "#);
+        // Nobody leaves out a user who is called so.
+        assert!(!Host::named(Kind::Home, "live").id.sounds_like_installer());
     }
 }

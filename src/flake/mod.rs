@@ -6,8 +6,10 @@ mod filter;
 mod host;
 pub mod lock;
 mod reference;
+mod survey;
 
 pub use attr::{AttrPath, AttrPathError, nix_string};
-pub use filter::{Excluded, FilterError, HostFilter, NoHost, Selection};
-pub use host::{Host, HostId, Kind, labels};
+pub use filter::{Excluded, FilterError, HostFilter, NoHost, Selection, literally};
+pub use host::{Host, HostId, Kind, labels, listed, one_line};
 pub use reference::{FlakeRef, percent_encode_path};
+pub use survey::{Standing, Survey};

@@ -41,6 +41,8 @@ pub struct Evaluated {
     pub out: StorePath,
     /// The system it is for; none where the derivation does not say.
     pub system: Option<String>,
+    /// An installer or an image for a medium can be made of it.
+    pub image: bool,
 }
 
 /// Why a host has no derivation.
@@ -99,6 +101,7 @@ struct EvaluatedJson {
     drv: Value,
     out: Value,
     system: Value,
+    image: bool,
 }
 
 impl Nix {
@@ -323,6 +326,7 @@ fn read_evaluated(json: &EvaluatedJson) -> EvalResult {
         drv: path(&json.drv)?,
         out: path(&json.out)?,
         system: json.system.as_str().map(str::to_owned),
+        image: json.image,
     })
 }
 
@@ -330,12 +334,12 @@ fn read_evaluated(json: &EvaluatedJson) -> EvalResult {
 fn joint(hosts: &[Host]) -> String {
     let asked: String = hosts
         .iter()
-        .map(|host| format!("  (ask o.{})\n", host.attr))
+        .map(|host| format!("  (ask o.{} {})\n", host.attr, builds(host)))
         .collect();
     format!(
         "o: let
-  ask = d: let
-    all = {{ drv = d.drvPath; out = d.outPath; system = d.system or null; }};
+  ask = d: builds: let
+    all = {{ drv = d.drvPath; out = d.outPath; system = d.system or null; image = {IS_IMAGE}; }};
     tried = builtins.tryEval (builtins.deepSeq all all);
   in if tried.success then tried.value else null;
 in [
@@ -346,9 +350,20 @@ in [
 /// Returns the function from a flake's outputs to what `host` is, failing where the host fails.
 fn alone(host: &Host) -> String {
     format!(
-        "o: let d = o.{}; in {{ drv = d.drvPath; out = d.outPath; system = d.system or null; }}",
-        host.attr
+        "o: let d = o.{}; builds = {}; in {{ drv = d.drvPath; out = d.outPath; system = d.system or null; image = {IS_IMAGE}; }}",
+        host.attr,
+        builds(host)
     )
+}
+
+/// Whether `builds` has what only installers and images have: newer systems all have `images`. It is the set that the
+/// system itself stands in, so asking it what it has costs nothing and fails for nobody.
+const IS_IMAGE: &str = "builds ? isoImage || builds ? sdImage";
+
+/// Returns the set that all builds of `host` stand in, as an expression.
+fn builds(host: &Host) -> String {
+    host.builds()
+        .map_or_else(|| "{ }".to_owned(), |path| format!("o.{path}"))
 }
 
 #[cfg(test)]
@@ -361,7 +376,8 @@ mod tests {
         let read = |json: Value| read_evaluated(&serde_json::from_value(json).unwrap());
         let drv = "/nix/store/00000000000000000000000000000000-x.drv";
         let out = "/nix/store/00000000000000000000000000000000-x";
-        let fine = read(serde_json::json!({"drv": drv, "out": out, "system": 5})).unwrap();
+        let fine =
+            read(serde_json::json!({"drv": drv, "out": out, "system": 5, "image": false})).unwrap();
         assert_eq!(fine.system, None);
         for (drv, out) in [
             (Value::from(5), out),
@@ -371,7 +387,8 @@ mod tests {
             ),
         ] {
             let failure =
-                read(serde_json::json!({"drv": drv, "out": out, "system": null})).unwrap_err();
+                read(serde_json::json!({"drv": drv, "out": out, "system": null, "image": false}))
+                    .unwrap_err();
             assert_eq!(failure.fault, Fault::Flake);
         }
     }

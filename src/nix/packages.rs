@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::closure::{Package, StorePath};
-use crate::flake::{AttrPath, FlakeRef, Host, Kind};
+use crate::flake::{FlakeRef, Host, Kind};
 
 use super::error::ended;
 use super::eval::{Batch, LONGEST_FUNCTION, bounded, memory_fault};
@@ -99,12 +99,7 @@ fn read_packages(list: Vec<Option<PackageJson>>) -> Vec<Package> {
 
 /// Returns the expression that says, from the flake's outputs `o`, what `host` selects; null for what has no such list.
 fn list_of(host: &Host) -> String {
-    let config = host
-        .id
-        .kind
-        .output()
-        .map(|output| AttrPath::new([output, &host.id.name, "config"]));
-    match (host.id.kind, config) {
+    match (host.id.kind, host.config()) {
         (Kind::Nixos | Kind::Darwin, Some(config)) => format!("(system o.{config})"),
         (Kind::Home, Some(config)) => format!("o.{config}.home.packages or null"),
         _ => "null".to_owned(),
@@ -143,6 +138,7 @@ in [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flake::AttrPath;
 
     #[test]
     fn every_kind_keeps_its_packages_elsewhere() {
@@ -151,6 +147,11 @@ mod tests {
             Host::named(Kind::Darwin, "\"; abort \"x"),
             Host::named(Kind::Home, "alice@mac"),
             Host::at(AttrPath::new(["packages", "x"])),
+            Host::below(
+                &AttrPath::new(["packages", "x86_64-linux", "nixosConfigurations"]),
+                Kind::Nixos,
+                "web",
+            ),
         ]
         .map(|host| list_of(&host));
         insta::assert_snapshot!(lists.join("\n"), @r#"
@@ -158,6 +159,7 @@ mod tests {
         (system o.darwinConfigurations."\"; abort \"x".config)
         o.homeConfigurations."alice@mac".config.home.packages or null
         null
+        (system o.packages.x86_64-linux.nixosConfigurations.web.config)
         "#);
     }
 

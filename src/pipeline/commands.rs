@@ -13,7 +13,7 @@ use crate::command::{Cancel, ChildEnvironment, Door, Removed};
 use crate::config::value::{HttpUrl, Slug};
 use crate::config::{CiRunner, Config, Environment, Origin, RunnerKind, Sourced};
 use crate::exit::{self, FailOn};
-use crate::flake::{HostFilter, Kind, labels};
+use crate::flake::{HostFilter, Kind, labels, listed};
 use crate::forge::{ForgeKind, Habits};
 use crate::git::{BranchName, Identity, RepoSlug, SignHow, Signing};
 use crate::nix;
@@ -523,6 +523,10 @@ async fn run_hosts(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, 
     let text = if json {
         hosts_json(&list)
     } else {
+        for host in &list.selection.excluded {
+            let (id, pattern) = (listed([host.id.to_string()]), listed([&host.pattern]));
+            tracing::info!("left out: {id} by {pattern}");
+        }
         hosts_text(&list)
     };
     print(world, config, &text)?;

@@ -7,11 +7,12 @@ use thiserror::Error;
 
 use crate::command::Stop;
 use crate::flake::lock::LockError;
-use crate::flake::{AttrPathError, FilterError, NoHost};
+use crate::flake::{AttrPathError, FilterError, NoHost, listed};
 use crate::git::GitError;
 use crate::nix::NixError;
 use crate::report::PlanError;
 
+use super::found::nearest_host;
 use super::publish::PublishError;
 
 /// Why a run ended without its result.
@@ -139,6 +140,8 @@ impl Error {
             Self::Nix(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::NoFlake(_) | Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
+            // What there is instead is told with the flags that look at it.
+            Self::NoHost(NoHost::InFlake { survey: Some(survey), .. }) if survey.has_hosts() => None,
             Self::NoHost(NoHost::InFlake { .. }) => Some(
                 "--kind darwin and --kind home look at other outputs, --attr PATH at any derivation".to_owned(),
             ),
@@ -146,6 +149,9 @@ impl Error {
                 "add --kind {}; it replaces the default, so name --kind nixos too if you want both",
                 kind.as_str()
             )),
+            Self::NoHost(NoHost::Matching { pattern, known }) => {
+                nearest_host(pattern, known).map(|near| format!("did you mean {}?", listed([near])))
+            }
             Self::NoHost(NoHost::AllExcluded { .. }) => {
                 Some("--no-default-excludes keeps *-minimal, and --host NAME keeps the host it names".to_owned())
             }
@@ -162,7 +168,6 @@ impl Error {
             Self::Lock { source, .. } => lock_hint(source),
             Self::Filter(_)
             | Self::Attr(_)
-            | Self::NoHost(NoHost::Matching { .. })
             | Self::NeedsGit
             | Self::UnknownInput { .. }
             | Self::NestedExclude(_)

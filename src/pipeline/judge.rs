@@ -201,6 +201,7 @@ mod tests {
                 drv: path(&format!("{name}.drv")),
                 out: path(name),
                 system: None,
+                image: false,
             };
             SideState::Evaluated(evaluated, state)
         };

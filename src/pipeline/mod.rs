@@ -3,6 +3,7 @@
 mod commands;
 mod deliver;
 mod error;
+mod found;
 mod home;
 mod hosts;
 mod judge;
@@ -105,17 +106,28 @@ pub async fn report(
     let (discovered, locks) = tokio::try_join!(
         async {
             Ok::<Discovered, Error>(
-                nix.discover(&source.reference, &request.kinds, &attrs)
-                    .await?,
+                nix.discover(
+                    &source.reference,
+                    &request.kinds,
+                    &attrs,
+                    context.machine.system,
+                )
+                .await?,
             )
         },
         Locks::stage(&nix, &source, request, scratch.path()),
     )?;
-    let Discovered { store_dir, hosts } = discovered;
+    let store_dir = discovered.store_dir.clone();
     let (hosts, excluded) = match picked {
-        Some((plan, picked)) => (Plan::select(&picked, hosts)?, plan.excluded.clone()),
+        Some((plan, picked)) => {
+            // Which place of several is taken, the plan has decided, on whichever machine.
+            let mut hosts = discovered.hosts;
+            hosts.extend(discovered.elsewhere);
+            (Plan::select(&picked, hosts)?, plan.excluded.clone())
+        }
         None => {
-            let Selection { hosts, excluded } = request.filter()?.select(hosts, &request.kinds)?;
+            let Selection { hosts, excluded } =
+                found::select(&nix, &source, request, context, discovered).await?;
             (hosts, self::excluded(&excluded))
         }
     };
@@ -214,15 +226,21 @@ pub struct HostList {
 ///
 /// As [`report`].
 pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Result<HostList, Error> {
-    let filter = request.filter()?;
+    request.filter()?;
     let attrs = request.attr_paths()?;
     let scratch = scratch()?;
     let source = Source::find(request)?;
     let nix = connect(request, context, &source, scratch.path()).await?;
     let discovered = nix
-        .discover(&source.reference, &request.kinds, &attrs)
+        .discover(
+            &source.reference,
+            &request.kinds,
+            &attrs,
+            context.machine.system,
+        )
         .await?;
-    let selection = filter.select(discovered.hosts, &request.kinds)?;
+    let selection = found::select(&nix, &source, request, context, discovered).await?;
+    found::hint_at_installers(request, &selection.hosts, |_| false)?;
     let systems = if systems {
         hosts::systems(
             &nix,

@@ -89,6 +89,8 @@ pub enum Submodules {
 /// The machine a run is on.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
+    /// Its system, as Nix calls it; empty where Nix has no name for it.
+    pub system: &'static str,
     /// How many threads run at once.
     pub threads: usize,
     /// Memory that is free to use, in bytes, where that is known.

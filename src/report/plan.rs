@@ -200,13 +200,17 @@ impl Plan {
         let mut picked = vec![patterns.is_empty(); self.hosts.len()];
         for pattern in patterns {
             let exact = self.hosts.iter().any(|host| host.id == *pattern);
-            let filter = HostFilter::new(std::slice::from_ref(pattern), &[], false)?;
+            // What is no glob may still be a name.
+            let filter = if exact {
+                None
+            } else {
+                Some(HostFilter::new(std::slice::from_ref(pattern), &[], false)?)
+            };
             let mut matched = false;
             for (picked, host) in picked.iter_mut().zip(&self.hosts) {
-                let matches = if exact {
-                    host.id == *pattern
-                } else {
-                    filter.names(&host.host_id())
+                let matches = match &filter {
+                    Some(filter) => filter.names(&host.host_id()),
+                    None => host.id == *pattern,
                 };
                 *picked |= matches;
                 matched |= matches;
@@ -224,23 +228,23 @@ impl Plan {
             .collect())
     }
 
-    /// Returns those of the hosts that the flake has which `picked` names.
+    /// Returns those of the hosts that the flake has which `picked` names. A host may be found at several places.
     ///
     /// # Errors
     ///
     /// The flake does not have one of them, or has it elsewhere.
     pub fn select(picked: &[&PlanHost], found: Vec<Host>) -> Result<Vec<Host>, PlanError> {
-        let mut found: BTreeMap<HostId, Host> = found
+        let mut found: BTreeMap<(HostId, String), Host> = found
             .into_iter()
-            .map(|host| (host.id.clone(), host))
+            .map(|host| ((host.id.clone(), host.attr.to_string()), host))
             .collect();
         let mut hosts = Vec::with_capacity(picked.len());
         let mut gone = Vec::new();
         for planned in picked {
             let id = planned.host_id();
-            match found.remove(&id) {
-                Some(host) if host.attr.to_string() == planned.attr => hosts.push(host),
-                _ => gone.push(id),
+            match found.remove(&(id.clone(), planned.attr.clone())) {
+                Some(host) => hosts.push(host),
+                None => gone.push(id),
             }
         }
         if gone.is_empty() {
@@ -332,6 +336,7 @@ mod tests {
             .identified(),
             excluded: Vec::new(),
             hosts: vec![
+                host(Kind::Nixos, "["),
                 host(Kind::Nixos, "alice"),
                 host(Kind::Nixos, "web[1]"),
                 host(Kind::Home, "alice"),
@@ -354,18 +359,20 @@ mod tests {
             &["alice"],
             &["home:*"],
             &["nixos:web[1]"],
+            &["nixos:["],
             &["*[[]1]", "home:alice"],
             &["web"],
             &["["],
         ]
         .map(|patterns| format!("{patterns:?} {:?}", picked(patterns)));
         insta::assert_snapshot!(table.join("\n"), @r#"
-        [] Ok(["nixos:alice", "nixos:web[1]", "home:alice"])
+        [] Ok(["nixos:[", "nixos:alice", "nixos:web[1]", "home:alice"])
         ["alice"] Ok(["nixos:alice", "home:alice"])
         ["home:*"] Ok(["home:alice"])
         ["nixos:web[1]"] Ok(["nixos:web[1]"])
+        ["nixos:["] Ok(["nixos:["])
         ["*[[]1]", "home:alice"] Ok(["nixos:web[1]", "home:alice"])
-        ["web"] Err("has no host that matches `web`; it has `nixos:alice`, `nixos:web[1]`, `home:alice`")
+        ["web"] Err("has no host that matches `web`; it has `nixos:[`, `nixos:alice`, `nixos:web[1]`, `home:alice`")
         ["["] Err("has no host for it: the host pattern `[` is not a glob: unclosed character class; missing ']'")
         "#);
     }
@@ -395,7 +402,7 @@ mod tests {
         has no hosts
         is not a list of hosts as `hosts --format json` prints it: EOF while parsing a string at line 1 column 100
         is not a list of hosts as `hosts --format json` prints it: invalid length 0, expected struct Plan with 3 elements at line 1 column 2
-        3 hosts
+        4 hosts
         ");
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::closure::{Change, ClosureDiff, Entry, Selected, VersionGroup};
-use crate::flake::{HostId, Kind, labels};
+use crate::flake::{HostId, Kind, labels, one_line};
 
 use super::clean::is_unseen;
 use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
@@ -36,7 +36,10 @@ pub fn to_text(report: &Report) -> String {
         let excluded: Vec<String> = report
             .excluded
             .iter()
-            .map(|host| format!("{}:{} by {}", host.kind, host.name, host.pattern))
+            .map(|host| {
+                let (name, pattern) = (one_line(&host.name), one_line(&host.pattern));
+                format!("{}:{name} by {pattern}", host.kind)
+            })
             .collect();
         line(
             &mut out,

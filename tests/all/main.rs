@@ -9,6 +9,8 @@ mod evaluation;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod limits;

@@ -407,6 +407,8 @@ fn hosts_are_listed_as_a_matrix_takes_them() {
     router
     webserver
     alice@devbox
+    ------- stderr -------
+      left out: `nixos:installer-minimal` by `*-minimal`
     [exit status: 0]
     ");
     insta::assert_snapshot!(fleet.run(["hosts", "--format", "json", "--systems", "--host", "pi", "--host", "installer-*"]).success(), @r#"
@@ -416,57 +418,9 @@ fn hosts_are_listed_as_a_matrix_takes_them() {
     insta::assert_snapshot!(fleet.run(["hosts", "--host", "webservre"]).code(1), @"
     ------- stderr -------
     Error: no host matches `webservre`; the flake has `nixos:devbox`, `nixos:installer-minimal`, `nixos:nas`, `nixos:pi`, `nixos:router`, `nixos:webserver`
+    Hint: did you mean `webserver`?
     [exit status: 1]
     ");
-    insta::assert_snapshot!(fleet.run(["hosts", "--kind", "darwin"]).code(1), @"
-    ------- stderr -------
-    Error: the flake has no hosts in `darwinConfigurations`
-    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
-    [exit status: 1]
-    ");
-}
-
-#[test]
-#[ignore = "needs nix: run scripts/test"]
-fn names_that_need_quotes_are_evaluated() {
-    let fleet = Fleet::new();
-    fleet.bump_base(&[
-        "host:x86_64-linux",
-        "host:${a}",
-        "host:say \"hi\"",
-        "host:a.b",
-        "host:user@host",
-    ]);
-    fleet.bump(&["busybox=1.36.2"]);
-    let report = json(
-        &fleet
-            .run([
-                "report",
-                "--format",
-                "json",
-                "--host",
-                "x86_64-linux",
-                "--host",
-                "$*",
-                "--host",
-                "say*",
-                "--host",
-                "a.b",
-                "--host",
-                "*@*",
-            ])
-            .success(),
-    );
-    assert_eq!(
-        statuses(&report),
-        [
-            "${a} changed",
-            "a.b changed",
-            "say \"hi\" changed",
-            "user@host changed",
-            "x86_64-linux changed"
-        ]
-    );
 }
 
 #[test]

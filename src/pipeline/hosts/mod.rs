@@ -14,6 +14,7 @@ use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status
 
 use self::build::{build, hold};
 use self::evaluate::evaluate;
+use super::found;
 use super::judge::{BuildState, SideState, Verdict, judge};
 use super::locks::Locks;
 use super::request::{Machine, Request};
@@ -83,6 +84,12 @@ pub(super) async fn look(look: Look<'_>) -> Result<Looked, Error> {
         ),
     );
     let mut sides = evaluate(&look).await?;
+    found::hint_at_installers(look.request, look.hosts, |at| {
+        let sides = sides.get(at).into_iter().flat_map(Sides::each);
+        sides
+            .filter_map(SideState::evaluated)
+            .any(|host| host.image)
+    })?;
     if look.request.no_build {
         return unbuilt::look(look, sides).await;
     }
