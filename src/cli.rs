@@ -376,7 +376,7 @@ pub const FLAGS: &[Flag] = &[
 
     flag("input", Shape::List, "NAME", INPUTS, UPDATE, "Update only these inputs"),
     flag("exclude-input", Shape::List, "NAME", INPUTS, UPDATE, "Update all inputs but these"),
-    choice("on-unreachable", OnUnreachable::WORDS, INPUTS, UPDATE, "Fail on an input that cannot be reached, or keep its lock (keep: not yet)"),
+    choice("on-unreachable", OnUnreachable::WORDS, INPUTS, UPDATE, "Fail on an input that cannot be reached, or keep its lock"),
     switch("skip-update", INPUTS, FLOW, "Compare the commit's flake.lock with the working tree's"),
     flag("lock", Shape::Path, "FILE", INPUTS, RESULT, "Compare with this lock instead of updating; for publish: the lock that was reported on"),
     switch("write-lock", INPUTS, FLOW, "Write the new lock into the working tree"),
@@ -452,7 +452,6 @@ pub const NOT_YET: &[&str] = &[
     "label",
     "merge-method",
     "min-free",
-    "nix-access-token-file",
     "reviewer",
     "security-packages",
 ];
@@ -825,8 +824,7 @@ mod tests {
         Inputs:
               --input <NAME>                Update only these inputs
               --exclude-input <NAME>        Update all inputs but these
-              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock (keep:
-                                            not yet)
+              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock
               --skip-update[=<BOOL>]        Compare the commit's flake.lock with the working tree's
               --lock <FILE>                 Compare with this lock instead of updating; for publish: the
                                             lock that was reported on
@@ -856,7 +854,7 @@ mod tests {
               --option <NAME> <VALUE>
                   Setting handed to Nix
               --nix-access-token-file <FILE>
-                  File with access-tokens for Nix's fetchers (not yet)
+                  File with access-tokens for Nix's fetchers
               --store-reader <auto|database|command>
                   How closures are read from the store (database: not yet)
 
@@ -986,7 +984,7 @@ mod tests {
               --accept-flake-config[=<BOOL>]  Let Nix apply the flake's nixConfig
               --pass-env <NAME>               Let Nix and git see this variable though it holds a secret
               --option <NAME> <VALUE>         Setting handed to Nix
-              --nix-access-token-file <FILE>  File with access-tokens for Nix's fetchers (not yet)
+              --nix-access-token-file <FILE>  File with access-tokens for Nix's fetchers
 
         Output:
               --format <text|json>         Format of the list
@@ -1016,15 +1014,14 @@ mod tests {
         Inputs:
               --input <NAME>                Update only these inputs
               --exclude-input <NAME>        Update all inputs but these
-              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock (keep:
-                                            not yet)
+              --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock
 
         Evaluation and building:
               --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h
               --accept-flake-config[=<BOOL>]  Let Nix apply the flake's nixConfig
               --pass-env <NAME>               Let Nix and git see this variable though it holds a secret
               --option <NAME> <VALUE>         Setting handed to Nix
-              --nix-access-token-file <FILE>  File with access-tokens for Nix's fetchers (not yet)
+              --nix-access-token-file <FILE>  File with access-tokens for Nix's fetchers
 
         Output:
           -o, --output <FILE>              Where to write the new lock

@@ -21,8 +21,7 @@ const FILE_ONLY: &[(&str, Shape)] = &[("security-packages", Shape::List)];
 const NOT_IN_FILE: &[&str] = &["config"];
 
 /// Words of a choice that nothing in this version heeds; the key's other words work.
-pub const NOT_YET_WORDS: &[(&str, &str)] =
-    &[("on-unreachable", "keep"), ("store-reader", "database")];
+pub const NOT_YET_WORDS: &[(&str, &str)] = &[("store-reader", "database")];
 
 /// Keys that the configuration file cannot set in a pull request's job, where the file may be the
 /// pull request's own: addresses that tokens go to, what is handed to Nix, templates, and what

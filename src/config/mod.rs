@@ -5,6 +5,7 @@
 //! [`value`] turns words into values, in one way for all layers, and [`Config::merge`] puts them
 //! together. All that is wrong is found at once and told together.
 
+mod access;
 pub mod ci;
 mod environment;
 mod error;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use secrecy::SecretString;
 
+pub use self::access::AccessTokens;
 pub use self::ci::{CiRunner, RunnerKind};
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Problem, Warning};
@@ -63,6 +65,8 @@ pub struct Config {
     pub runner: Option<CiRunner>,
     /// The forge's token from `FLAKE_HERALD_TOKEN`. The runner's own is [`CiRunner::token`].
     pub token: Option<Sourced<SecretString>>,
+    /// The tokens for Nix's fetchers, from the file of `nix-access-token-file`.
+    pub access_tokens: Option<AccessTokens>,
     /// What is odd about the configuration, to be told before the work starts.
     pub warnings: Vec<Warning>,
     secrets: Vec<SecretString>,
@@ -297,6 +301,7 @@ impl Config {
         let mut merged = Self::merge(parsed, environment, file.as_ref())?;
         check_dir(&merged.flake.dir)?;
         merged.read_token_file()?;
+        merged.read_access_token_file()?;
         Ok(merged)
     }
 
@@ -354,6 +359,7 @@ impl Config {
                 value,
                 origin: Origin::Environment(keys::TOKEN.to_owned()),
             }),
+            access_tokens: None,
             secrets: ci::SECRET_VARIABLES
                 .iter()
                 .filter_map(|name| ci::secret(environment, name))
@@ -426,7 +432,29 @@ impl Config {
         Ok(())
     }
 
-    /// Returns every secret that the environment is known to hold, to be kept out of children's
+    /// Reads the file with tokens for Nix's fetchers, where the command fetches.
+    fn read_access_token_file(&mut self) -> Result<(), Problem> {
+        let fetches = match self.command {
+            Command::Run | Command::Report | Command::Hosts | Command::Lock => true,
+            Command::Publish | Command::Config => false,
+        };
+        let Some(file) = self.build.access_token_file.clone().filter(|_| fetches) else {
+            return Ok(());
+        };
+        let refused = |reason: String| Problem::Value {
+            key: "nix-access-token-file",
+            origin: file.origin.clone(),
+            reason: format!("{:?} {reason}", file.value),
+        };
+        let bytes = std::fs::read(&file.value)
+            .map_err(|error| refused(format!("cannot be read: {error}")))?;
+        let tokens = AccessTokens::parse(&bytes).map_err(refused)?;
+        self.secrets.extend(tokens.secrets().cloned());
+        self.access_tokens = Some(tokens);
+        Ok(())
+    }
+
+    /// Returns every secret that the environment and the files of tokens are known to hold, to be kept out of children's
     /// environments and of texts. A variable that is not UTF-8 is not among them.
     pub fn secrets(&self) -> &[SecretString] {
         &self.secrets

@@ -1,5 +1,7 @@
 //! The spelling of every call, in one place, so that a difference between versions has one home.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub struct Options {
     max_jobs: Option<u32>,
     /// How long one build may take.
     build_timeout: Option<Duration>,
+    /// `NIX_CONFIG` for the calls that fetch, where it is not the surroundings' own.
+    config: Option<OsString>,
 }
 
 impl Options {
@@ -38,7 +42,25 @@ impl Options {
             accept_flake_config,
             max_jobs,
             build_timeout,
+            config: None,
         }
+    }
+
+    /// Returns the options with which the calls that fetch also read `file`, which is for settings that neither an argument
+    /// nor a variable may hold. `config` is the `NIX_CONFIG` that they get without it.
+    ///
+    /// None where the path has a character that Nix's `include` cannot take.
+    #[must_use]
+    pub fn including(mut self, file: &Path, config: Option<&OsStr>) -> Option<Self> {
+        let unfit = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'#';
+        if file.as_os_str().as_bytes().iter().any(unfit) {
+            return None;
+        }
+        let mut text = config.unwrap_or_default().to_owned();
+        text.push("\ninclude ");
+        text.push(file);
+        self.config = Some(text);
+        Some(self)
     }
 }
 
@@ -66,6 +88,14 @@ fn nix(options: &Options) -> Cmd {
     common(cmd, options)
 }
 
+/// `nix`, for calls that may fetch an input. Builders are no children of these, unless something is imported from a derivation.
+fn fetching(options: &Options) -> Cmd {
+    match &options.config {
+        Some(config) => nix(options).env("NIX_CONFIG", config),
+        None => nix(options),
+    }
+}
+
 /// `nix-store`, whose calls need no experimental feature and print the same in every version.
 fn nix_store(options: &Options) -> Cmd {
     common(Cmd::new("nix-store"), options)
@@ -89,7 +119,7 @@ pub(super) fn settings(options: &Options, version: &NixVersion) -> Cmd {
 
 /// Completes `base` where `flake.nix` moved on, into `into`; nothing else is updated.
 pub(super) fn complete_lock(options: &Options, flake: &FlakeRef, base: &Path, into: &Path) -> Cmd {
-    nix(options)
+    fetching(options)
         .args(["flake", "lock"])
         .arg(flake.as_str())
         .arg("--reference-lock-file")
@@ -100,7 +130,7 @@ pub(super) fn complete_lock(options: &Options, flake: &FlakeRef, base: &Path, in
 
 /// Updates `inputs` (all where empty) into `into`; the working tree keeps its lock.
 pub(super) fn update(options: &Options, flake: &FlakeRef, inputs: &[String], into: &Path) -> Cmd {
-    nix(options)
+    fetching(options)
         .args(["flake", "update", "--flake"])
         .arg(flake.as_str())
         .args(inputs)
@@ -110,7 +140,7 @@ pub(super) fn update(options: &Options, flake: &FlakeRef, inputs: &[String], int
 
 /// Applies `function` to the flake's outputs as its own lock has them.
 pub(super) fn outputs(options: &Options, flake: &FlakeRef, function: &str) -> Cmd {
-    nix(options)
+    fetching(options)
         .args(["eval", "--json"])
         // A leading dot: exactly this path. Without it Nix looks into `packages.SYSTEM` first.
         .arg(format!("{flake}#."))
@@ -124,7 +154,7 @@ pub(super) fn outputs_locked(
     lock: &Path,
     function: &str,
 ) -> Cmd {
-    nix(options)
+    fetching(options)
         .args(["eval", "--json"])
         .arg(format!("{flake}#."))
         .arg("--reference-lock-file")

@@ -105,7 +105,9 @@ impl Nix {
             let function = discovery(kinds, attrs, depth);
             let output = self
                 .run(&call::outputs(&self.options, flake, &function))
-                .await?;
+                .await
+                // A stale lock is completed on the way.
+                .map_err(|error| super::lock::unreachable(error, false))?;
             self.warnings.read(output.stderr.bytes());
             read_json::<DiscoveredJson>("the hosts", &output.stdout)
         };
@@ -183,12 +185,13 @@ impl Nix {
 
 /// Whether discovery may have failed by what stands beside the hosts.
 fn may_be_of_a_package(error: &NixError) -> bool {
-    error.command().is_some_and(|command| {
-        ended(command)
-            && !command
-                .stderr()
-                .is_some_and(|stderr| message::is_environmental(&stderr.text()))
-    })
+    let NixError::Command(command) = error else {
+        return false;
+    };
+    ended(command)
+        && !command
+            .stderr()
+            .is_some_and(|stderr| message::is_environmental(&stderr.text()))
 }
 
 impl KindJson {

@@ -27,6 +27,24 @@ pub enum NixError {
         /// The answer's beginning, or the parser's words.
         detail: String,
     },
+    /// An input cannot be fetched.
+    #[error("{}", unreachable_text(.input.as_deref(), .words, .call))]
+    Unreachable {
+        /// The input, as seen from the root (`nixpkgs`, `home-manager/nixpkgs`), where Nix names it.
+        input: Option<String>,
+        /// Nix's and git's words.
+        words: String,
+        /// Whether it is an update that failed, which can leave the input alone.
+        keepable: bool,
+        /// The call that failed.
+        call: Box<CommandError>,
+    },
+    /// An input is not something that can be locked.
+    #[error("an input cannot be locked: {address} is a directory with uncommitted changes")]
+    Unlocked {
+        /// Its address.
+        address: String,
+    },
     /// Nix staged no lock file although it reported success.
     #[error("Nix wrote no lock file: {0}")]
     NoLock(String),
@@ -63,8 +81,14 @@ impl NixError {
             Self::Command(error) => message::hint(&error.stderr()?.text()),
             Self::TooOld { .. } => Some("update Nix: https://nix.dev/manual/nix/latest/installation/upgrading".to_owned()),
             Self::StaleLock => Some("run `nix flake lock` on it first".to_owned()),
-            Self::NoLock(_) => Some(
-                "an input is a local directory with uncommitted changes; commit them, or point the input at a commit".to_owned(),
+            Self::Unlocked { .. } | Self::NoLock(_) => Some(
+                "commit what is in the input's directory, or leave it as it is locked with --exclude-input NAME".to_owned(),
+            ),
+            Self::Unreachable { keepable: true, .. } => Some(
+                "--on-unreachable keep leaves it as it is locked, and updates the others".to_owned(),
+            ),
+            Self::Unreachable { .. } => Some(
+                "there is no doing without it: mend its address in flake.nix, or see that it can be reached from here".to_owned(),
             ),
             Self::NoDerivation(_) | Self::NoInput(_) | Self::Unreadable { .. } | Self::File { .. } | Self::Store(_) => None,
         }
@@ -80,6 +104,7 @@ impl NixError {
     pub fn command(&self) -> Option<&CommandError> {
         match self {
             Self::Command(error) => Some(error),
+            Self::Unreachable { call, .. } => Some(call),
             _ => None,
         }
     }
@@ -96,6 +121,11 @@ fn explain(error: &CommandError) -> String {
         Some(words) => format!("{}\n({error})", message::without_prefix(&words)),
         None => error.to_string(),
     }
+}
+
+fn unreachable_text(input: Option<&str>, words: &str, call: &CommandError) -> String {
+    let which = input.map_or_else(|| "an input".to_owned(), |input| format!("input `{input}`"));
+    format!("{which} cannot be fetched: {words}\n({call})")
 }
 
 /// Whether Nix ran to an end of its own, so that what it was asked is to blame: not a missing program, a time

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use crate::command::CommandError;
 use crate::flake::FlakeRef;
 
-use super::{Nix, NixError, call};
+use super::error::ended;
+use super::{Nix, NixError, call, message};
 
 impl Nix {
     /// Writes to `into` the lock `base`, completed where `flake.nix` has moved on since.
     ///
     /// # Errors
     ///
-    /// Nix fails (an input cannot be fetched, a lock it cannot read), or writes nothing.
+    /// Nix fails ([`NixError::Unreachable`] where an input cannot be fetched), or writes nothing.
     pub async fn complete_lock(
         &self,
         flake: &FlakeRef,
@@ -20,7 +22,8 @@ impl Nix {
     ) -> Result<(), NixError> {
         let output = self
             .run(&call::complete_lock(&self.options, flake, base, into))
-            .await?;
+            .await
+            .map_err(|error| unreachable(error, false))?;
         self.warnings.read(output.stderr.bytes());
         written(into, output.stderr.bytes())
     }
@@ -29,7 +32,7 @@ impl Nix {
     ///
     /// # Errors
     ///
-    /// Nix fails (one input that cannot be fetched is enough), or writes nothing.
+    /// Nix fails ([`NixError::Unreachable`] for one input that cannot be fetched, which is enough), or writes nothing.
     pub async fn update_lock(
         &self,
         flake: &FlakeRef,
@@ -38,9 +41,10 @@ impl Nix {
     ) -> Result<(), NixError> {
         let output = self
             .run(&call::update(&self.options, flake, inputs, into))
-            .await?;
+            .await
+            .map_err(|error| unreachable(error, true))?;
         self.warnings.read(output.stderr.bytes());
-        let stderr = super::message::plain(&output.stderr.text());
+        let stderr = message::plain(&output.stderr.text());
         // Status 0 and a warning is all that Nix has for a name it does not know.
         if let Some(line) = stderr.lines().find(|line| line.contains(UNKNOWN_INPUT)) {
             return Err(NixError::NoInput(
@@ -59,10 +63,35 @@ fn written(file: &Path, stderr: &[u8]) -> Result<(), NixError> {
     if file.exists() {
         return Ok(());
     }
-    let text = super::message::plain(&String::from_utf8_lossy(stderr));
+    let text = message::plain(&String::from_utf8_lossy(stderr));
+    // "will not write lock file" in 2.26, "not writing lock file" in 2.34.
+    let unlocked = text.lines().find_map(|line| {
+        let (_, after) = line.split_once("because it has an unlocked input ('")?;
+        Some(after.split_once('\'')?.0.to_owned())
+    });
+    if let Some(address) = unlocked {
+        return Err(NixError::Unlocked { address });
+    }
     let words: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("warning:"))
         .collect();
     Err(NixError::NoLock(words.join("; ")))
+}
+
+/// Says of a call that failed because an input cannot be fetched which one it is, and whether it is an update, which could
+/// leave that one alone.
+pub(super) fn unreachable(error: CommandError, keepable: bool) -> NixError {
+    let told = error
+        .stderr()
+        .and_then(|stderr| message::unreachable(&stderr.text()));
+    match told {
+        Some(unreachable) if ended(&error) => NixError::Unreachable {
+            input: unreachable.input,
+            words: unreachable.words,
+            keepable,
+            call: Box::new(error),
+        },
+        _ => error.into(),
+    }
 }

@@ -59,6 +59,61 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
     Some((*hint).to_owned())
 }
 
+/// An input that cannot be fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreachable {
+    /// The input, as seen from the root, where the trace names it.
+    pub(super) input: Option<String>,
+    /// Why, on one line.
+    pub(super) words: String,
+}
+
+/// Returns which input could not be fetched, where that is what ended a call.
+///
+/// A flake that was fetched and is wrong, a lock that lies about a hash and a full disk are something else.
+pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
+    const ELSE: [&str; 4] = [
+        "NAR hash mismatch",
+        "No space left on device",
+        "Disk quota exceeded",
+        "Cannot allocate memory",
+    ];
+    let clean = plain(stderr);
+    // The message has its own trace, and only that speaks of what ended the call.
+    let trace: Vec<&str> = clean.lines().map(str::trim_start).collect();
+    let from = trace
+        .iter()
+        .rposition(|line| line.starts_with("… while updating the lock file"))
+        .unwrap_or(0);
+    let (said, trace) = trace.split_at(from);
+    let fetching = |line: &&str| {
+        line.starts_with("… while fetching the input '")
+            || line.contains("in the flake registries") && line.contains("cannot find flake")
+    };
+    if !trace.iter().any(fetching) || ELSE.iter().any(|words| clean.contains(words)) {
+        return None;
+    }
+    // The flake's own input stands first, then the input of that one.
+    let input = trace.iter().rev().find_map(|line| {
+        let name = line.strip_prefix("… while updating the flake input '")?;
+        Some(name.strip_suffix('\'').unwrap_or(name).to_owned())
+    });
+    let last = last_error(&clean)?;
+    let last = without_prefix(&last).replace('\n', " ");
+    // Up to 2.26 the reason stands in git's words only, and Nix goes on to miss what was not fetched.
+    let git = said
+        .iter()
+        .rev()
+        .filter_map(|line| line.strip_prefix("fatal: "))
+        // That one is about the cache, and comes of the others.
+        .find(|words| !words.starts_with("Refusing to point HEAD"))
+        .map_or_else(String::new, |words| format!("{words}; "));
+    Some(Unreachable {
+        input,
+        words: format!("{git}{last}"),
+    })
+}
+
 /// Whether a call failed only because another one was making the same new store at that moment.
 pub(super) fn is_new_store_race(error: &CommandError) -> bool {
     error.stderr().is_some_and(|stderr| {
@@ -215,6 +270,71 @@ mod tests {
             None
         );
         assert_eq!(missing_system(sample!("2.34.8", "hash-mismatch")), None);
+    }
+
+    #[test]
+    fn an_input_that_cannot_be_fetched_is_named() {
+        let trace = |rest: &str| {
+            format!(
+                "unpacking 'x'\nerror:\n       … while updating the lock file of flake 'git+file:///f'\n\n{rest}"
+            )
+        };
+        let input = |name: &str| format!("       … while updating the flake input '{name}'\n\n");
+        let fetch = "       … while fetching the input 'git+https://h/x'\n\n";
+        let told = |stderr: &str| match unreachable(stderr) {
+            Some(Unreachable { input, words }) => {
+                format!("{}: {words}", input.unwrap_or_else(|| "?".to_owned()))
+            }
+            None => "none".to_owned(),
+        };
+        let table = [
+            trace(&format!(
+                "{}{fetch}       error: Failed to fetch git repository 'https://h/x'\n",
+                input("a")
+            )),
+            // 2.26 goes on to miss what was not fetched, and git's own words stand before.
+            format!(
+                "fatal: unable to access 'https://h/y/': earlier\nfatal: unable to access 'https://h/x/': Could not resolve host\n\
+                 fatal: Refusing to point HEAD outside of refs/\nwarning: could not update cached head\n{}",
+                trace(&format!(
+                    "{}{fetch}       error: resolving Git reference 'master': revspec 'master' not found\n",
+                    input("a")
+                ))
+            ),
+            trace(&format!(
+                "{}{}{fetch}       error: unable to download 'https://h/x':\n         HTTP error 404\n",
+                input("sub"),
+                input("sub/hw")
+            )),
+            trace(&format!(
+                "{}       error: cannot find flake 'flake:foo' in the flake registries\n",
+                input("foo")
+            )),
+            format!("error:\n       {fetch}       error: no trace\n"),
+            // Not a matter of reaching it.
+            trace(&format!("{}       error: syntax error\n", input("a"))),
+            trace(&format!(
+                "{}{fetch}       error: NAR hash mismatch in input 'x'\n",
+                input("a")
+            )),
+            trace(&format!(
+                "{}{fetch}       error: writing to file: No space left on device\n",
+                input("a")
+            )),
+            "error: nothing of the sort".to_owned(),
+        ]
+        .map(|stderr| told(&stderr));
+        insta::assert_snapshot!(table.join("\n"), @"
+        a: Failed to fetch git repository 'https://h/x'
+        a: unable to access 'https://h/x/': Could not resolve host; resolving Git reference 'master': revspec 'master' not found
+        sub/hw: unable to download 'https://h/x': HTTP error 404
+        foo: cannot find flake 'flake:foo' in the flake registries
+        ?: no trace
+        none
+        none
+        none
+        none
+        ");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use url::Url;
 use crate::cli::{self, Command};
 use crate::command::{Cancel, ChildEnvironment, Door, Removed};
 use crate::config::value::{HttpUrl, Slug};
-use crate::config::{CiRunner, Config, Environment, Origin, RunnerKind, Sourced};
+use crate::config::{AccessTokens, CiRunner, Config, Environment, Origin, RunnerKind, Sourced};
 use crate::exit::{self, FailOn};
 use crate::flake::{HostFilter, Kind, labels, listed};
 use crate::forge::{ForgeKind, Habits};
@@ -640,7 +640,7 @@ fn context(config: &Config, world: &Surroundings<'_>) -> Context {
 fn nix_config_warning(removed: &Removed) -> Option<String> {
     (removed.name == "NIX_CONFIG").then(|| {
         "NIX_CONFIG holds a secret, so Nix does not get it, for builders could read it: keep settings in nix.conf and tokens \
-         in a file for --nix-access-token-file (not in this version yet), or pass it on all the same with --pass-env NIX_CONFIG"
+         in a file for --nix-access-token-file, or pass it on all the same with --pass-env NIX_CONFIG"
             .to_owned()
     })
 }
@@ -668,6 +668,8 @@ fn request(config: &Config) -> Request {
         default_excludes: !hosts.no_default_excludes.value,
         inputs: update.inputs.value.clone(),
         exclude_inputs: update.exclude_inputs.value.clone(),
+        keep_unreachable: update.on_unreachable.value == cli::OnUnreachable::Keep,
+        access_tokens: config.access_tokens.as_ref().map(AccessTokens::line),
         submodules: match flake.submodules.value {
             cli::Submodules::Auto => Submodules::Auto,
             cli::Submodules::On => Submodules::On,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::command::Stop;
-use crate::flake::lock::LockError;
+use crate::flake::lock::{GraftError, LockError};
 use crate::flake::{AttrPathError, FilterError, NoHost, listed};
 use crate::git::GitError;
 use crate::nix::NixError;
@@ -58,17 +58,46 @@ pub enum Error {
     /// Inputs are named where none are known.
     #[error("inputs cannot be chosen: the flake has no flake.lock yet")]
     NoLockToChooseFrom,
-    /// An input that the flake does not have.
-    #[error("the flake has no input `{name}`; it has {}", list(.known))]
+    /// An input that there is not.
+    #[error("{} has no input `{name}`{}; it has {}", flake(.of), did_you_mean(.nearest.as_deref()), list(.known))]
     UnknownInput {
         /// The name.
         name: String,
+        /// The input that does not have it; empty for the flake itself.
+        of: String,
+        /// The one that was likely meant.
+        nearest: Option<String>,
         /// Those it has.
         known: Vec<String>,
     },
-    /// An input of an input cannot be left out yet.
-    #[error("`{0}` cannot be excluded: this version can leave out the flake's own inputs only")]
-    NestedExclude(String),
+    /// An input that is the same as another.
+    #[error("input `{input}` follows {}, and is nothing of its own", followed(.follows))]
+    InputFollows {
+        /// The input.
+        input: String,
+        /// The one it follows; empty for the flake itself, or nothing.
+        follows: String,
+    },
+    /// An input of an input that is updated cannot stay as it is.
+    #[error(transparent)]
+    CannotKeep(GraftError),
+    /// Nix has changed what was put back.
+    #[error("input `{0}` was to stay as it is locked, and Nix locks it anew")]
+    NotKept(String),
+    /// An input is a directory with changes that are not committed.
+    #[error("input {} cannot be locked: {address} is a directory with uncommitted changes", list(.inputs))]
+    Unlocked {
+        /// The inputs with this address.
+        inputs: Vec<String>,
+        /// The address.
+        address: String,
+    },
+    /// No input that is to be updated can be fetched.
+    #[error("none of the inputs to update can be fetched:\n{}", .0.join("\n"))]
+    NothingReachable(Vec<String>),
+    /// The directory for what a run needs has a name that Nix cannot take in a setting.
+    #[error("--nix-access-token-file needs a temporary directory whose path has no space and no `#`, not {}", .0.display())]
+    NoInclude(PathBuf),
     /// Every input is excluded.
     #[error("every input is excluded, so there is nothing to update")]
     NoInputLeft,
@@ -165,12 +194,29 @@ impl Error {
                 "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout".to_owned(),
             ),
             Self::Overdue(_) => Some("give the whole run more time with --run-timeout".to_owned()),
-            Self::Lock { source, .. } => lock_hint(source),
+            Self::InputFollows { follows, .. } if follows.is_empty() => None,
+            Self::InputFollows { follows, .. } => Some(format!("name `{follows}` instead")),
+            Self::CannotKeep(GraftError::Lock(_)) => None,
+            Self::CannotKeep(GraftError::AsksOtherwise { input, .. } | GraftError::Carried { input, .. }) => {
+                Some(keep_hint(&input.to_string()))
+            }
+            Self::NotKept(input) => Some(keep_hint(input)),
+            Self::Unlocked { inputs, address } => Some(match inputs.first() {
+                Some(input) => format!(
+                    "commit what is in it, or leave it as it is locked with --exclude-input {input}"
+                ),
+                None => format!("commit what is in {address}"),
+            }),
+            Self::NothingReachable(_) => Some(
+                "where all are dead, the network or a login is at fault: private inputs need --nix-access-token-file, netrc or an SSH key"
+                    .to_owned(),
+            ),
+            Self::NoInclude(_) => Some("name another one in TMPDIR".to_owned()),
+            Self::Lock { which, source } => Some(lock_hint(which, source)),
             Self::Filter(_)
             | Self::Attr(_)
             | Self::NeedsGit
             | Self::UnknownInput { .. }
-            | Self::NestedExclude(_)
             | Self::NoInputLeft
             | Self::File { .. }
             | Self::Write { .. }
@@ -193,21 +239,54 @@ impl Error {
     }
 }
 
-/// Says how to mend a lock, where there is one way.
-fn lock_hint(error: &LockError) -> Option<String> {
+/// Says how to mend a lock.
+fn lock_hint(which: &str, error: &LockError) -> String {
     let hint = match error {
+        LockError::Version { version: 8.. } => {
+            "a newer Nix wrote it: update flake-herald, or write it with a Nix that this version knows"
+        }
+        // The flake's own, or its working tree's.
+        _ if !which.ends_with("flake.lock") => "make it anew with `flake-herald lock -o FILE`",
         LockError::Conflict { .. } => {
             "take either side (`git checkout --ours flake.lock`), then run `nix flake lock`"
         }
-        LockError::Version { version: ..=4 } => {
-            "no Nix of today reads it: remove it and run `nix flake lock`"
+        LockError::Version { .. } => "no Nix of today reads it: remove it and run `nix flake lock`",
+        _ => {
+            "take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`"
         }
-        _ => return None,
     };
-    Some(hint.to_owned())
+    hint.to_owned()
+}
+
+fn keep_hint(input: &str) -> String {
+    let above = input.rsplit_once('/').map_or(input, |(above, _)| above);
+    format!("leave `{above}` out of the update too, or let `{input}` go with it")
+}
+
+fn flake(input: &str) -> String {
+    match input {
+        "" => "the flake".to_owned(),
+        input => format!("the input `{input}`"),
+    }
+}
+
+fn followed(input: &str) -> String {
+    match input {
+        "" => "the flake itself or nothing".to_owned(),
+        input => format!("`{input}`"),
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest
+        .map(|nearest| format!(" (did you mean `{nearest}`?)"))
+        .unwrap_or_default()
 }
 
 fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
     const MOST: usize = 30;
     let mut shown: Vec<String> = names
         .iter()

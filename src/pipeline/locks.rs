@@ -7,6 +7,7 @@ use crate::nix::Nix;
 use crate::report::{InputChange, InputRevision, LockInfo, LockOrigin, Redactor};
 
 use super::source::Source;
+use super::update::{Left, Update};
 use super::{Error, LockSource, Request, origin};
 
 /// The lock files compared.
@@ -22,6 +23,8 @@ pub(super) struct Locks {
     pub same: bool,
     /// What the report says of them.
     pub info: LockInfo,
+    /// What the update left alone although it was asked for.
+    pub left: Left,
     before_data: Option<LockFile>,
     after_data: LockFile,
 }
@@ -37,25 +40,36 @@ impl Locks {
         let base = source.parsed_lock()?;
         let after = scratch.join("after.lock");
         let completing = complete(nix, source, scratch);
+        let update = Update {
+            nix,
+            source,
+            request,
+            scratch,
+            into: &after,
+        };
+        let mut left = Left::default();
         let before = match &request.lock {
             LockSource::Staged if request.selects_inputs() => {
                 // Which inputs there are is known only from a lock that fits the flake.
                 let before = completing.await?;
-                let names = chosen_inputs(request, before.as_deref())?;
-                nix.update_lock(&source.reference, &names, &after).await?;
+                left = update.chosen(before.as_deref()).await?;
                 before
             }
             LockSource::Staged => {
-                let updating = async { Ok(nix.update_lock(&source.reference, &[], &after).await?) };
-                let (before, ()) = tokio::try_join!(completing, updating)?;
+                let (before, all) = tokio::join!(completing, update.all());
+                // An input that the base does not have yet fails both, and has to be there.
+                let before = before?;
+                left = update.after(all, before.as_deref()).await?;
                 before
             }
             LockSource::Tree => {
                 copy(&source.lock_path(), &after)?;
+                check("the working tree's flake.lock", &after)?;
                 completing.await?
             }
             LockSource::Given(file) => {
                 copy(file, &after)?;
+                check(&file.display().to_string(), &after)?;
                 completing.await?
             }
         };
@@ -63,7 +77,15 @@ impl Locks {
         let origin = match &request.lock {
             LockSource::Staged => LockOrigin::Staged,
             LockSource::Tree => LockOrigin::Tree,
-            LockSource::Given(file) => origin::of_given(file, &after_bytes, request, source),
+            LockSource::Given(file) => {
+                match origin::of_given(file, &after_bytes, request, source) {
+                    Some(then) => {
+                        left = then;
+                        LockOrigin::Staged
+                    }
+                    None => LockOrigin::Given,
+                }
+            }
         };
         let after_data = parse("the new flake.lock", &after_bytes)?;
         let before_data = match &before {
@@ -84,6 +106,7 @@ impl Locks {
             after_hash: LockInfo::hash(&after_bytes),
             origin,
             completed,
+            unreachable: left.unreachable.clone(),
         };
         Ok(Self {
             before,
@@ -91,6 +114,7 @@ impl Locks {
             after_bytes,
             same,
             info,
+            left,
             before_data,
             after_data,
         })
@@ -163,65 +187,20 @@ async fn complete(nix: &Nix, source: &Source, scratch: &Path) -> Result<Option<P
     Ok(Some(before))
 }
 
-/// Returns the names to update: those asked for, or all of the flake's own but those to leave alone.
-fn chosen_inputs(request: &Request, before: Option<&Path>) -> Result<Vec<String>, Error> {
-    let Some(before) = before else {
-        return Err(Error::NoLockToChooseFrom);
-    };
-    let lock = parse("flake.lock", &read(before)?)?;
-    // An input that follows another has nothing to update, and Nix knows no such name.
-    let known = lock.inputs();
-    let own: Vec<&str> = lock
-        .root_inputs()
-        .filter(|name| {
-            known
-                .iter()
-                .any(|(path, edge)| path.to_string() == **name && matches!(edge, Edge::Locked(_)))
-        })
-        .collect();
-    let unknown = |name: &String| Error::UnknownInput {
-        name: name.clone(),
-        known: own.iter().map(|name| (*name).to_owned()).collect(),
-    };
-    // Nix only warns of a name it does not know, and succeeds.
-    for name in &request.inputs {
-        let first = name.split('/').next().unwrap_or(name);
-        if !own.contains(&first) {
-            return Err(unknown(name));
-        }
-    }
-    for name in &request.exclude_inputs {
-        if name.contains('/') {
-            return Err(Error::NestedExclude(name.clone()));
-        }
-        if !own.contains(&name.as_str()) {
-            return Err(unknown(name));
-        }
-    }
-    let names: Vec<String> = if request.inputs.is_empty() {
-        own.iter().map(|name| (*name).to_owned()).collect()
-    } else {
-        request.inputs.clone()
-    };
-    let names: Vec<String> = names
-        .into_iter()
-        .filter(|name| !request.exclude_inputs.contains(name))
-        .collect();
-    if names.is_empty() {
-        return Err(Error::NoInputLeft);
-    }
-    Ok(names)
+/// Fails where a file is no lock, before Nix is asked about it.
+fn check(which: &str, file: &Path) -> Result<(), Error> {
+    parse(which, &read(file)?).map(drop)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::write(to, read(from)?).map_err(|source| Error::file(to, source))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::file(path, source))
 }
 
-fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
+pub(super) fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
     LockFile::parse(bytes).map_err(|source| Error::Lock {
         which: which.to_owned(),
         source,

@@ -12,15 +12,17 @@ mod origin;
 mod publish;
 mod request;
 mod source;
+mod update;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
-use crate::command::Door;
+use crate::command::{ChildEnvironment, Door};
 use crate::flake::{AttrPath, Excluded, HostFilter, Selection};
-use crate::nix::{Discovered, Nix};
+use crate::nix::{self, Discovered, Nix};
 use crate::report::{
     ExcludedHost, FlakeInfo, Fleet, HostReport, NixInfo, Outcome, Plan, Redactor, Report, SCHEMA,
     Scope, Side, Status, StepTiming, Timing, Tool,
@@ -161,6 +163,7 @@ pub async fn report(
     let mut warnings: Vec<String> = context.warnings.clone();
     warnings.extend(source.warnings.iter().cloned());
     warnings.extend(nix.warnings());
+    warnings.extend(locks.left.warnings.iter().cloned());
     warnings.extend(told);
     let mut report = Report {
         schema: SCHEMA,
@@ -285,13 +288,15 @@ pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Er
     let nix = connect(request, context, &source, scratch.path()).await?;
     tracing::info!(target: STEP, "{}", request.lock.heading());
     let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
-    for warning in source.warnings.iter().chain(&nix.warnings()) {
+    let told = source.warnings.iter().chain(&locks.left.warnings);
+    for warning in told.chain(&nix.warnings()) {
         tracing::warn!("{warning}");
     }
+    let redactor = redactor(context, &source, scratch.path());
     Ok(StagedLock {
         differs: !locks.same,
         lock_path: source.lock_path(),
-        origin: origin::text(request, &source, &locks.after_bytes),
+        origin: origin::text(request, &source, &locks.after_bytes, &locks.left, &redactor),
         bytes: locks.after_bytes,
     })
 }
@@ -304,7 +309,36 @@ async fn connect(
 ) -> Result<Nix, Error> {
     tracing::debug!("the flake is {}", source.reference);
     let door = home::for_nix(&context.door, source, scratch)?;
-    Ok(Nix::connect(door, request.nix.clone()).await?)
+    let options = with_access_tokens(request, door.environment(), scratch)?;
+    Ok(Nix::connect(door, options).await?)
+}
+
+/// Returns the options with which Nix's fetchers have the tokens meant for them.
+///
+/// Neither an argument nor a variable holds them, for builders may be able to read those: Nix is told of a file, which is gone
+/// with the run.
+fn with_access_tokens(
+    request: &Request,
+    environment: &ChildEnvironment,
+    scratch: &Path,
+) -> Result<nix::Options, Error> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let options = request.nix.clone();
+    let Some(setting) = &request.access_tokens else {
+        return Ok(options);
+    };
+    let file = scratch.join("access-tokens.conf");
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut file| file.write_all(setting.expose_secret().as_bytes()))
+        .map_err(|source| Error::file(&file, source))?;
+    options
+        .including(&file, environment.get("NIX_CONFIG"))
+        .ok_or_else(|| Error::NoInclude(scratch.to_owned()))
 }
 
 fn scope(request: &Request, source: &Source, attrs: &[AttrPath]) -> Scope {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{LockInfo, LockOrigin, MAX_BYTES, Report, parse};
+use crate::report::{LockInfo, LockOrigin, MAX_BYTES, Redactor, Report, parse};
 
 use super::source::Source;
+use super::update::Left;
 use super::{Error, Request, StagedLock};
 
 /// The number of the file's form. Another one is not read.
@@ -30,6 +31,11 @@ struct LockOriginFile {
     exclude_inputs: Vec<String>,
     /// SHA-256, in hex, of the lock.
     sha256: String,
+    /// The inputs that could not be fetched, and what was said of them.
+    #[serde(default)]
+    unreachable: Vec<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 impl LockOriginFile {
@@ -48,7 +54,18 @@ impl LockOriginFile {
             inputs: sorted(&request.inputs),
             exclude_inputs: sorted(&request.exclude_inputs),
             sha256: LockInfo::hash(lock),
+            unreachable: Vec::new(),
+            warnings: Vec::new(),
         })
+    }
+
+    /// Returns what the update left alone, where what is said besides is `expected`.
+    fn left(mut self, expected: &Self) -> Option<Left> {
+        let left = Left {
+            unreachable: std::mem::take(&mut self.unreachable),
+            warnings: std::mem::take(&mut self.warnings),
+        };
+        (self == *expected).then_some(left)
     }
 
     /// Whether the report is of a run that staged this lock.
@@ -63,8 +80,17 @@ impl LockOriginFile {
 }
 
 /// Returns what is written beside a lock that was staged; none where it is of no commit.
-pub(super) fn text(request: &Request, source: &Source, lock: &[u8]) -> Option<String> {
-    let mut text = serde_json::to_string(&LockOriginFile::of(request, source, lock)?).ok()?;
+pub(super) fn text(
+    request: &Request,
+    source: &Source,
+    lock: &[u8],
+    left: &Left,
+    redactor: &Redactor,
+) -> Option<String> {
+    let mut said = LockOriginFile::of(request, source, lock)?;
+    said.unreachable.clone_from(&left.unreachable);
+    said.warnings = left.warnings.iter().map(|w| redactor.line(w)).collect();
+    let mut text = serde_json::to_string(&said).ok()?;
     text.push('\n');
     Some(text)
 }
@@ -93,24 +119,24 @@ pub(super) fn write(file: &Path, lock: &StagedLock) -> Result<(), Error> {
     }
 }
 
-/// Returns the origin of the lock in `file`: staged where what stands beside it says so, and fits.
+/// Returns what the update of the lock in `file` left alone, where what stands beside it says that it was staged by us, and
+/// fits; none where it was given.
 ///
 /// What cannot be read says nothing: the lock is then given, which is believed less.
-pub(super) fn of_given(file: &Path, lock: &[u8], request: &Request, source: &Source) -> LockOrigin {
-    let Some(expected) = LockOriginFile::of(request, source, lock) else {
-        return LockOrigin::Given;
-    };
+pub(super) fn of_given(
+    file: &Path,
+    lock: &[u8],
+    request: &Request,
+    source: &Source,
+) -> Option<Left> {
+    let expected = LockOriginFile::of(request, source, lock)?;
     let said: Option<LockOriginFile> =
         read(&beside(file)).and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let report = || {
-        let report = read(&file.with_file_name("report.json"))?;
-        parse(&report).ok()
-    };
-    if said.as_ref() == Some(&expected) || report().is_some_and(|report| expected.is_of(&report)) {
-        LockOrigin::Staged
-    } else {
-        LockOrigin::Given
+    if let Some(left) = said.and_then(|said| said.left(&expected)) {
+        return Some(left);
     }
+    let report = parse(&read(&file.with_file_name("report.json"))?).ok()?;
+    expected.is_of(&report).then(|| Left::of(&report))
 }
 
 fn beside(file: &Path) -> PathBuf {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::fmt::friendly::SpanPrinter;
 
+use secrecy::SecretString;
+
 use crate::flake::{AttrPath, AttrPathError, FilterError, HostFilter, Kind};
 use crate::nix;
 use crate::report::Plan;
@@ -34,6 +36,10 @@ pub struct Request {
     pub inputs: Vec<String>,
     /// Inputs to leave alone.
     pub exclude_inputs: Vec<String>,
+    /// Whether an input that cannot be fetched stays as it is locked; else it ends the run.
+    pub keep_unreachable: bool,
+    /// The line of nix.conf with tokens for Nix's fetchers.
+    pub access_tokens: Option<SecretString>,
     /// Whether submodules are part of the flake.
     pub submodules: Submodules,
     /// Where the new lock comes from.

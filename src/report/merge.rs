@@ -245,11 +245,13 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         .any(|(_, report)| report.lock.origin == LockOrigin::Given);
     let mut hosts: Vec<(HostReport, String)> = Vec::new();
     let mut warnings = Vec::new();
+    let mut unreachable = BTreeSet::new();
     let mut merged: Option<Report> = None;
     for (_, mut report) in reports {
         let version = &report.nix.version;
         hosts.extend(report.hosts.drain(..).map(|host| (host, version.clone())));
         warnings.append(&mut report.warnings);
+        unreachable.extend(report.lock.unreachable.drain(..));
         merged.get_or_insert(report);
     }
     let Some(mut merged) = merged else {
@@ -272,6 +274,8 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         Fleet::unbuilt(&merged.hosts, to_build)
     };
     merged.warnings = warnings;
+    // A job that was given the lock may not know what the one that staged it does.
+    merged.lock.unreachable = unreachable.into_iter().collect();
     merged.timing = timing;
     merged.plan = None;
     clean(&mut merged);
@@ -488,6 +492,7 @@ fn clean(report: &mut Report) {
     };
     let strip_line = |text: &mut String| strip(text, &[]);
     report.warnings.iter_mut().for_each(strip_line);
+    report.lock.unreachable.iter_mut().for_each(strip_line);
     for input in &mut report.inputs {
         let revisions = [&mut input.before, &mut input.after];
         let urls = revisions
@@ -784,6 +789,7 @@ mod tests {
             "scope": scope.identified(),
             "lock": {
                 "before_hash": "0".repeat(64), "after_hash": "1".repeat(64), "origin": "staged", "completed": false,
+                "unreachable": [],
             },
             "outcome": "changed",
             "excluded": [],
@@ -849,6 +855,21 @@ mod tests {
         assert_eq!(whole, sealed);
         let [b, a] = reports;
         assert_eq!(merged(&[a, b]).unwrap().digest, whole.digest);
+    }
+
+    #[test]
+    fn what_one_job_knows_of_inputs_out_of_reach_holds_for_all() {
+        let (a, b) = (report("a"), report("b"));
+        assert_eq!(
+            merged(&[a.clone(), b.clone()]).unwrap().lock.unreachable,
+            [""; 0]
+        );
+        let a = with(&a, "/lock/unreachable", json!(["x", "b\u{1b}"]));
+        let b = with(&b, "/lock/unreachable", json!(["a", "x"]));
+        for reports in [[a.clone(), b.clone()], [b, a]] {
+            let whole = merged(&reports).unwrap();
+            assert_eq!(whole.lock.unreachable, ["a", "b", "x"]);
+        }
     }
 
     #[test]
@@ -978,7 +999,7 @@ mod tests {
         is not a report: missing field `schema` at line 1 column 2
         is truncated: the JSON ends too early
         /schema 2: has schema 2, of flake-herald 1.0.0; this version reads schema 1
-        /schema "1": is not a report: invalid type: string "1", expected u64 at line 1 column 1107
+        /schema "1": is not a report: invalid type: string "1", expected u64 at line 1 column 1124
         /tool/name "other": is a report of `other`, not of flake-herald
         /hosts {}: is malformed: invalid type: map, expected a sequence at line 1 column 243
         /hosts/0/status "odd\n::error::": is malformed: unknown variant `odd�::error::`, expected one of `broken`, `already-broken`, `mended`, `changed`, `skipped`, `unknown`, `unchanged` at line 1 column 685

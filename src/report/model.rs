@@ -166,6 +166,9 @@ pub struct LockInfo {
     pub origin: LockOrigin,
     /// The base's lock did not fit its `flake.nix`, and was completed before comparing.
     pub completed: bool,
+    /// The inputs that could not be fetched and so stay as they are locked, as seen from the root, sorted.
+    #[serde(default)]
+    pub unreachable: Vec<String>,
 }
 
 impl LockInfo {

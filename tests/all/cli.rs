@@ -140,6 +140,7 @@ fn the_configuration_shows_where_each_value_comes_from() {
     accept-flake-config = false           # default
     pass-env = []                         # default
     option.connect-timeout = "7"          # flake/flake-herald.toml line 5
+    # nix-access-token-file               # not set
     store-reader = "auto"                 # default
     # format                              # not set
     # output                              # not set

@@ -198,7 +198,7 @@ fn only_the_inputs_asked_for_are_updated() {
     insta::assert_snapshot!(fleet.run(["report", "--input", "nixpkg"]).code(1), @"
     ------- stderr -------
     Staging the update …
-    Error: the flake has no input `nixpkg`; it has `home-manager`, `nixos-hardware`, `nixpkgs`
+    Error: the flake has no input `nixpkg` (did you mean `nixpkgs`?); it has `home-manager`, `nixos-hardware`, `nixpkgs`
     [exit status: 1]
     ");
 }
@@ -208,17 +208,53 @@ fn only_the_inputs_asked_for_are_updated() {
 fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
     let fleet = Fleet::new();
     let lock = fs::read_to_string(fleet.flake().join("flake.lock")).unwrap();
-    let mut said = Vec::new();
-    for bad in [
+    let bad = [
         lock.replace("\"version\": 7", "\"version\": 4"),
         lock.replace("\"version\": 7", "\"version\": 99"),
         lock[..lock.len() / 2].to_owned(),
         format!("<<<<<<< HEAD\n{lock}=======\n{lock}>>>>>>> other\n"),
         String::new(),
-    ] {
+        lock.replace("\"nixpkgs\": \"nixpkgs\"", "\"nixpkgs\": \"gone\""),
+        // What home-manager's nixpkgs follows.
+        lock.replacen(
+            "[\n          \"nixpkgs\"\n",
+            "[\n          \"home-manager\", \"nixpkgs\"\n",
+            1,
+        ),
+    ];
+    let given = fleet.env().dir().join("given.lock");
+    let given = given.to_str().unwrap();
+    let mut said = Vec::new();
+    for bad in &bad {
+        fleet.write("../given.lock", bad);
+        let before = fleet.repository();
+        let from_outside = fleet.run(["report", "--lock", given]).code(1);
+        assert_eq!(fleet.repository(), before);
         fleet.write("flake.lock", bad);
+        let from_tree = fleet.run(["report", "--skip-update"]).code(1);
         fleet.commit("a bad lock");
-        said.push(fleet.run(["report"]).code(1).stderr);
+        let before = fleet.repository();
+        let as_base = fleet.run(["report"]).code(1);
+        assert_eq!(fleet.repository(), before);
+        fleet.write("flake.lock", &lock);
+        fleet.commit("a good lock");
+        said.push(as_base.stderr);
+        for (out, which) in [
+            (from_tree, "the working tree's flake.lock"),
+            (from_outside, "$D/given.lock"),
+        ] {
+            let text = out.to_string();
+            let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("Error: ")).collect();
+            let reason = said
+                .last()
+                .unwrap()
+                .split_once("Error: flake.lock")
+                .unwrap()
+                .1;
+            let reason = reason.lines().next().unwrap();
+            assert_eq!(errors, [format!("Error: {which}{reason}")]);
+            assert!(text.contains("\nHint: "), "{text}");
+        }
     }
     insta::assert_snapshot!(said.join("\n"), @"
     Staging the update …
@@ -227,9 +263,11 @@ fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
 
     Staging the update …
     Error: flake.lock has unsupported version 99
+    Hint: a newer Nix wrote it: update flake-herald, or write it with a Nix that this version knows
 
     Staging the update …
     Error: flake.lock is truncated: the JSON ends too early, in line 31
+    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
 
     Staging the update …
     Error: flake.lock has merge conflict markers, the first one in line 1
@@ -237,6 +275,15 @@ fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
 
     Staging the update …
     Error: flake.lock is truncated: the JSON ends too early, in line 1
+    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
+
+    Staging the update …
+    Error: flake.lock references missing node 'gone' (input 'nixpkgs' of node 'root')
+    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
+
+    Staging the update …
+    Error: flake.lock has a follow cycle: input 'nixpkgs' of node 'home-manager' follows 'home-manager/nixpkgs', and so itself
+    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
     ");
 }
 

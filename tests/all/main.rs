@@ -11,6 +11,8 @@ mod hostile;
 #[cfg(test)]
 mod hosts;
 #[cfg(test)]
+mod inputs;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod limits;

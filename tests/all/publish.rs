@@ -443,6 +443,11 @@ fn kept(scene: &mut Scene) {
     given.lock.origin = flake_herald::report::LockOrigin::Given;
     given.seal();
     scene.publish_with(&given, 1, &[]).is("unchanged");
+    // Nor does one in which an input was left alone because it could not be fetched.
+    let mut partial = report.clone();
+    partial.lock.unreachable = vec!["nixpkgs".to_owned()];
+    partial.seal();
+    scene.publish_with(&partial, 1, &[]).is("unchanged");
     scene.publish_with(&report, 1, &[]).is("closed");
 }
 

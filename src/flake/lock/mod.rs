@@ -5,6 +5,8 @@
 
 mod change;
 mod error;
+mod find;
+mod graft;
 mod input;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,8 @@ use serde_json::{Map, Value};
 
 pub use change::{InputChange, changes, message};
 pub use error::LockError;
+pub use find::NotFound;
+pub use graft::{Graft, GraftError, graft};
 use input::Attrs;
 pub use input::LockedInput;
 pub use trust::{Distrust, suspicious};
@@ -236,9 +240,14 @@ impl LockFile {
     /// `locked`, `flake` and `parent`. The names of nodes, nodes that nothing refers to, the formatting and the
     /// version do not count.
     pub fn same_as(&self, other: &Self) -> bool {
+        self.same_below(ROOT, other, ROOT)
+    }
+
+    /// Tells the same of what can be reached from one node of each.
+    fn same_below(&self, from: usize, other: &Self, other_from: usize) -> bool {
         let mut theirs = vec![None; self.nodes.len()];
         let mut ours = vec![None; other.nodes.len()];
-        let mut pairs = vec![(ROOT, ROOT)];
+        let mut pairs = vec![(from, other_from)];
         while let Some((one, two)) = pairs.pop() {
             let (Some(their), Some(our)) = (theirs.get_mut(one), ours.get_mut(two)) else {
                 return false;

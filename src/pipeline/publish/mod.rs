@@ -363,11 +363,13 @@ fn goal(report: &Report, publish_unchanged: bool) -> Goal {
     }
 }
 
-/// Whether it is certain that no host changes: a lock that somebody gave says nothing of what an update would give, and a
-/// host that was not looked at may be the one that changes.
+/// Whether it is certain that no host changes: a lock that somebody gave says nothing of what an update would give, nor does
+/// one with inputs that could not be fetched, and a host that was not looked at may be the one that changes.
 fn proves_nothing_changes(report: &Report) -> bool {
     let in_doubt = |host: &HostReport| {
         matches!(host.status, Status::Broken | Status::AlreadyBroken) || host.counts_as_changed()
     };
-    report.lock.origin == LockOrigin::Staged && !report.hosts.iter().any(in_doubt)
+    report.lock.origin == LockOrigin::Staged
+        && report.lock.unreachable.is_empty()
+        && !report.hosts.iter().any(in_doubt)
 }

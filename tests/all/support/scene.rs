@@ -219,6 +219,7 @@ impl Scene {
                 after_hash: LockInfo::hash(&lock(after)),
                 origin: LockOrigin::Staged,
                 completed: false,
+                unreachable: Vec::new(),
             },
             built: true,
             outcome: if same {

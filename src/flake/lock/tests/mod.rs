@@ -1,6 +1,7 @@
 //! Real locks, and helpers for all tests of this module.
 
 mod errors;
+mod graft;
 mod graph;
 mod properties;
 mod spelling;
