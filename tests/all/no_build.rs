@@ -292,14 +292,14 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
         "--exclude-host",
         "router",
         "--attr",
-        "nixosConfigurations.typed.config.system.build.toplevel",
+        "nixosConfigurations.pi.config.system.build.toplevel",
         "--format",
         "text",
     ];
     let text = fleet.run(flags).code(4);
     insta::assert_snapshot!(text, @"
     9 hosts: 1 broken by the update, 1 broken with and without the update, 1 mended, 6 changed (nothing was built: closures are not known)
-    To build: 47 derivations; to fetch: 0 paths
+    To build: 77 derivations; to fetch: 0 paths
 
     Inputs:
       nixpkgs  c2x0000 2024-06-02 -> c3x0000 2024-06-03
@@ -349,9 +349,9 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
     >>> $D/nix/store/h0000000000000000000000000000004-openssl-3.0.14
     Not built, and the packages selected by the configuration cannot be listed: nothing is compared.
 
-    == nixosConfigurations.typed.config.system.build.toplevel (changed)
-    <<< $D/nix/store/h0000000000000000000000000000003-openssl-3.0.13
-    >>> $D/nix/store/h0000000000000000000000000000004-openssl-3.0.14
+    == nixosConfigurations.pi.config.system.build.toplevel (changed)
+    <<< $D/nix/store/h0000000000000000000000000000005-nixos-system-pi-24.05.20240601.cd5f9e2
+    >>> $D/nix/store/h0000000000000000000000000000006-nixos-system-pi-24.05.20240601.cd5f9e2
     Not built, and no configuration says which packages are selected: nothing is compared.
     ------- stderr -------
     Staging the update …
