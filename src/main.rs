@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use flake_herald::cli::{self, Color, LogFormat};
-use flake_herald::command::Cancel;
+use flake_herald::command::{Cancel, adopt_orphans};
 use flake_herald::config::{Config, Environment, Verbosity};
 use flake_herald::exit;
 use flake_herald::pipeline::{self, Machine, STEP, Surroundings};
@@ -63,6 +63,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice) -> u8 {
         }
     };
     let cancel = Cancel::new();
+    adopt_orphans();
     let terminal = io::stdout().is_terminal();
     // What is printed has styles only where they belong, so nothing need take them out on the way.
     let styled = match color {
@@ -206,6 +207,8 @@ fn start_logs(config: &Config) {
         .with_max_level(level)
         .with_writer(io::stderr)
         .with_ansi(false)
+        // It would complain of a stderr that cannot be written to there, and panic.
+        .log_internal_errors(false)
         .event_format(lines)
         .init();
 }

@@ -457,6 +457,9 @@ impl Running {
     /// Ends the child and all that it started: SIGINT, time to end, then SIGKILL until nobody is left. Without time to end,
     /// SIGKILL at once.
     async fn end(&mut self, grace: Duration, cancel: &Cancel) {
+        if cancel.stopped().is_some() {
+            self.tree.adopt();
+        }
         self.tree.refresh();
         if grace.is_zero() {
             self.kill(self.child.id().is_none()).await;

@@ -30,3 +30,4 @@ pub use door::{DEFAULT_GRACE, Door, Output};
 pub use environment::{ChildEnvironment, Reason, Removed};
 pub use error::{CommandError, LINES_SHOWN, Missing};
 pub use memory::resident_memory;
+pub use process_tree::adopt_orphans;

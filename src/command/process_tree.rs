@@ -5,8 +5,9 @@
 //! process ids are used again. And who lost its parent before we first looked is known by its session, or by a mark in its
 //! environment, the way Jenkins does it.
 //!
-//! Who did all three before we looked, lose its parent, open its own session and clean its environment, is not found. A builder
-//! of an unsandboxed Nix without build users could start such a daemon; Nix itself does not find it either.
+//! Who did all three before we looked, lose its parent, open its own session and clean its environment, as a builder of an
+//! unsandboxed Nix without build users may, is no longer told from other programs' daemons; Nix itself does not find it either.
+//! So on Linux such orphans become our children ([`adopt_orphans`]), and where the run is stopped they are taken for the child's.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, getsid, kill_process, kill_process_group};
 
 /// The variable that marks a child and all that inherit its environment. Not one of our `FLAKE_HERALD_…` settings: a
 /// flake-herald below a child would refuse an unknown one.
@@ -28,6 +29,17 @@ pub(super) fn new_mark() -> String {
         getpid().as_raw_nonzero(),
         RandomState::new().build_hasher().finish()
     )
+}
+
+/// Makes us the parent of whatever our children leave behind, for as long as we run; elsewhere than on Linux it does nothing.
+///
+/// They are not waited for: what has ended stays in the process table until we have too. Whoever waits for any child would take
+/// those away that others wait for.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_child_subreaper(Some(getpid())) {
+        tracing::debug!(%error, "orphans are left to others");
+    }
 }
 
 /// A line of the process table, from `/proc/PID/stat` (proc(5)).
@@ -94,6 +106,8 @@ pub(super) struct ProcessTree {
     seen: BTreeMap<i32, u64>,
     /// Which of these had not ended when last looked.
     alive: BTreeSet<i32>,
+    /// Our own process and session, where orphans in other sessions are taken for the child's.
+    adopting: Option<(i32, i32)>,
 }
 
 impl ProcessTree {
@@ -108,7 +122,17 @@ impl ProcessTree {
             mark: format!("{MARK_VARIABLE}={mark}").into_bytes().into(),
             seen,
             alive: BTreeSet::new(),
+            adopting: None,
         }
+    }
+
+    /// Takes every orphan in a session of its own that became our child since the child was started for one of the child's. It
+    /// may be that of another one: only for when all of them are to end.
+    pub(super) fn adopt(&mut self) {
+        let session = getsid(None)
+            .ok()
+            .map(|session| session.as_raw_nonzero().get());
+        self.adopting = session.map(|session| (getpid().as_raw_nonzero().get(), session));
     }
 
     /// Looks again: forgets who is gone, remembers who is new.
@@ -141,7 +165,11 @@ impl ProcessTree {
             .filter(|process| process.start >= root_start && process.pid != own)
             .collect();
         for process in &others {
-            if !self.seen.contains_key(&process.pid) && is_marked(process.pid) {
+            // What we start ourselves is in our session.
+            let is_orphan = self
+                .adopting
+                .is_some_and(|(own, session)| process.parent == own && process.session != session);
+            if !self.seen.contains_key(&process.pid) && (is_orphan || is_marked(process.pid)) {
                 self.seen.insert(process.pid, process.start);
             }
         }
@@ -269,6 +297,7 @@ mod tests {
             mark: Arc::new([]),
             seen: BTreeMap::from([(100, 50)]),
             alive: BTreeSet::new(),
+            adopting: None,
         }
     }
 
@@ -297,6 +326,26 @@ mod tests {
         tree.take_in(&processes, 50, |pid| pid == 104);
         assert_eq!(seen(&tree), [90, 100, 101, 102, 103, 104, 105]);
         assert_eq!(tree.alive(), 7);
+    }
+
+    #[test]
+    fn orphans_that_became_our_children_are_taken_where_all_are_to_end() {
+        let processes = [
+            process(10, 1, 10, 5, 1),
+            process(100, 10, 100, 5, 50),
+            // Another child of ours, then daemons: with a child of its own, and one that is older.
+            process(101, 10, 101, 5, 51),
+            process(102, 10, 102, 102, 52),
+            process(103, 102, 103, 103, 53),
+            process(104, 10, 104, 104, 49),
+            process(105, 1, 105, 105, 54),
+        ];
+        let mut tree = tree();
+        tree.take_in(&processes, 50, |_| false);
+        assert_eq!(seen(&tree), [100]);
+        tree.adopting = Some((10, 5));
+        tree.take_in(&processes, 50, |_| false);
+        assert_eq!(seen(&tree), [100, 102, 103]);
     }
 
     #[test]

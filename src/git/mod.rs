@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorClass, ErrorCode, Repository, StatusOptions};
+use git2::{ErrorClass, ErrorCode, FileMode, ObjectType, Repository, StatusOptions};
 use thiserror::Error;
 
 use crate::command::Cmd;
@@ -51,6 +51,17 @@ impl std::fmt::Debug for Checkout {
     }
 }
 
+/// What stands at a path of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file, with its bytes as git stores them.
+    File(Vec<u8>),
+    /// A symbolic link.
+    Link,
+    /// A directory, or a submodule.
+    Directory,
+}
+
 /// Why a repository cannot be used, or a commit not be made.
 #[derive(Debug, Error)]
 pub enum GitError {
@@ -60,6 +71,9 @@ pub enum GitError {
     /// There is no working tree to evaluate.
     #[error("{} is a bare repository: a flake is evaluated from a checkout", .0.display())]
     Bare(PathBuf),
+    /// A worktree's or a submodule's `.git` names a directory that is not there.
+    #[error("{} leads to no git repository", .0.display())]
+    NoRepository(PathBuf),
     /// A path is not UTF-8, which Nix cannot be told.
     #[error("{} is not UTF-8", .0.display())]
     Path(PathBuf),
@@ -144,6 +158,10 @@ impl GitError {
                 path.display()
             )),
             Self::Bare(_) => Some("run in a clone of it".to_owned()),
+            Self::NoRepository(_) => Some(
+                "a worktree or a submodule needs the repository that it was made from: have that at hand too, or run there"
+                    .to_owned(),
+            ),
             Self::Sha256(_) => Some(
                 "only repositories that name their objects by SHA-1 can be worked with".to_owned(),
             ),
@@ -229,11 +247,18 @@ impl Checkout {
     ///
     /// # Errors
     ///
-    /// The repository is bare, belongs to another user, or cannot be read.
+    /// The repository is bare, belongs to another user, is not where `.git` says, or cannot be read.
     pub fn find(dir: &Path, trusted: Option<&Path>) -> Result<Option<Self>, GitError> {
         let (repository, trusted) = match Repository::discover(dir) {
             Ok(repository) => (repository, None),
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                // A file there is a pointer. What it points to being gone is no reason to take the directory for one without git.
+                let pointer = dir.ancestors().map(|dir| dir.join(".git"));
+                return match pointer.into_iter().find(|path| path.is_file()) {
+                    Some(pointer) => Err(GitError::NoRepository(pointer)),
+                    None => Ok(None),
+                };
+            }
             Err(error) if error.code() == ErrorCode::Owner => match trusted {
                 Some(trusted) => (open_trusted(dir, trusted)?, Some(trusted.to_owned())),
                 None => return Err(GitError::Owner(dir.to_owned())),
@@ -419,12 +444,38 @@ impl Checkout {
         Ok(paths)
     }
 
+    /// Returns whether git knows a file of the working tree, by its path from the top: Nix sees no other.
+    ///
+    /// # Errors
+    ///
+    /// The repository cannot be read.
+    pub fn is_tracked(&self, path: &str) -> Result<bool, GitError> {
+        let index = self
+            .repository
+            .index()
+            .map_err(tried("list the tracked files"))?;
+        // Beyond 0 are the sides of a merge that is not resolved.
+        Ok((0..=3).any(|stage| index.get_path(Path::new(path), stage).is_some()))
+    }
+
     /// Returns a file of the commit checked out, by its path from the top; none where it has no such file.
     ///
     /// # Errors
     ///
     /// The repository cannot be read.
     pub fn file_at_head(&self, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        Ok(match self.at_head(path)? {
+            Some(Entry::File(bytes)) => Some(bytes),
+            Some(Entry::Link | Entry::Directory) | None => None,
+        })
+    }
+
+    /// Returns what stands at a path of the commit checked out, from the top; none where there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The repository cannot be read.
+    pub fn at_head(&self, path: &str) -> Result<Option<Entry>, GitError> {
         const WHAT: &str = "read a file of the commit checked out";
         if self.head()?.is_none() {
             return Ok(None);
@@ -439,8 +490,16 @@ impl Checkout {
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
             Err(error) => return Err(tried(WHAT)(error)),
         };
+        if entry.filemode() == i32::from(FileMode::Link) {
+            return Ok(Some(Entry::Link));
+        }
+        if entry.kind() != Some(ObjectType::Blob) {
+            return Ok(Some(Entry::Directory));
+        }
         let object = entry.to_object(&self.repository).map_err(tried(WHAT))?;
-        Ok(object.as_blob().map(|blob| blob.content().to_vec()))
+        Ok(object
+            .as_blob()
+            .map(|blob| Entry::File(blob.content().to_vec())))
     }
 
     /// Returns whether the commit's `.gitattributes` at the top name a filter (git-crypt, LFS), which Nix does

@@ -110,22 +110,60 @@ impl NixError {
     }
 }
 
-/// Nix's last error in Nix's words, then which call it was.
+/// Nix's last error in Nix's words, with the input that it is about, then which call it was.
+///
+/// Of the call only what it does is told: the flags and functions of ours say nothing to a reader, and the files are gone by then.
 fn explain(error: &CommandError) -> String {
-    let words = error
-        .stderr()
-        .and_then(|stderr| message::last_error(&stderr.text()))
-        // Nix only says that somebody interrupted it: we did.
+    let stderr = error.stderr().map(|stderr| stderr.text());
+    // Nix only says that somebody interrupted it: we did.
+    let words = stderr
+        .as_deref()
+        .and_then(message::last_error)
         .filter(|_| !error.is_overdue());
-    match words {
-        Some(words) => format!("{}\n({error})", message::without_prefix(&words)),
-        None => error.to_string(),
+    let Some(words) = words else {
+        return error.to_string();
+    };
+    let mut text = message::without_prefix(&words).to_owned();
+    if let Some(input) = stderr.as_deref().and_then(message::input_at_fault) {
+        text = format!("{input} cannot be locked: {text}");
+        if let Some(words) = stderr.as_deref().and_then(message::git_says) {
+            text.push_str("\ngit: ");
+            text.push_str(&words);
+        }
     }
+    format!("{text}\n{}", call_and_end(error))
+}
+
+/// Says in parentheses which call it was, and how it ended.
+fn call_and_end(error: &CommandError) -> String {
+    let whole = error.to_string();
+    let how = whole.rsplit_once("` ").map_or("ended", |(_, how)| how);
+    format!("(`{}` {how})", doing(error.argv()))
+}
+
+/// Returns the words of a call that say what it does: `nix flake lock`, `nix-store --realise`.
+fn doing(argv: &[String]) -> String {
+    let mut words = argv.iter().map(String::as_str);
+    let mut said = vec![words.next().unwrap_or_default()];
+    while let Some(word) = words.next() {
+        match word {
+            "--extra-experimental-features" | "--log-format" => drop(words.next()),
+            "--option" => drop((words.next(), words.next())),
+            "--accept-flake-config" => {}
+            word if said.len() == 1 => said.push(word),
+            // The second word of `flake lock`, not what it works on.
+            word if said.len() == 2 && word.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+                said.push(word);
+            }
+            _ => break,
+        }
+    }
+    said.join(" ")
 }
 
 fn unreachable_text(input: Option<&str>, words: &str, call: &CommandError) -> String {
     let which = input.map_or_else(|| "an input".to_owned(), |input| format!("input `{input}`"));
-    format!("{which} cannot be fetched: {words}\n({call})")
+    format!("{which} cannot be fetched: {words}\n{}", call_and_end(call))
 }
 
 /// Whether Nix ran to an end of its own, so that what it was asked is to blame: not a missing program, a time
@@ -135,4 +173,31 @@ pub(super) fn ended(error: &CommandError) -> bool {
         error,
         CommandError::Failed { .. } | CommandError::Killed { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_named_by_what_it_does() {
+        let table = [
+            "nix --extra-experimental-features x --log-format raw flake lock git+file:///x --reference-lock-file /y",
+            "nix --extra-experimental-features x --accept-flake-config --option a b eval --json /x#.",
+            "nix-store --option a b --realise /x.drv",
+            "nix --version",
+            "nix",
+        ]
+        .map(|line| {
+            let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            doing(&argv)
+        });
+        insta::assert_snapshot!(table.join("\n"), @"
+        nix flake lock
+        nix eval
+        nix-store --realise
+        nix --version
+        nix
+        ");
+    }
 }

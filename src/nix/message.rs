@@ -29,7 +29,10 @@ pub(super) fn without_prefix(message: &str) -> &str {
 
 /// Returns what to do about an error, where Nix's words are known to have one cause.
 pub(super) fn hint(stderr: &str) -> Option<String> {
-    const KNOWN: [(&str, &str); 6] = [
+    const KNOWN: [(&str, &str); 14] = [
+        // Nix goes on without what git would have fetched, and ends with another error.
+        ("executing 'git': No such file", NO_GIT),
+        ("executing \"git\": No such file", NO_GIT),
         (
             "is not owned by current user",
             "the checkout belongs to another user: `git config --global --add safe.directory DIR`",
@@ -54,9 +57,85 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
             "cannot connect to socket",
             "the Nix daemon is not running: `systemctl start nix-daemon`",
         ),
+        (
+            "No space left on device",
+            "make room, for Nix's store (`nix-collect-garbage`) and where TMPDIR says",
+        ),
+        (
+            "in the flake registries",
+            "give the input a `url` in flake.nix; an argument of `outputs` that is no input is looked for in the registries too",
+        ),
+        (
+            "function 'outputs' called with unexpected argument",
+            "let `outputs` take `...` too: it is called with `self` and every input",
+        ),
+        (
+            "is forbidden in pure evaluation mode",
+            "a flake sees its own files and its inputs only: that file has to be among them",
+        ),
+        ("does not exist in Git repository", UNTRACKED),
+        (
+            "syntax error in configuration line",
+            "that is Nix's own configuration: nix.conf, or the variable NIX_CONFIG",
+        ),
     ];
-    let (_, hint) = KNOWN.iter().find(|(words, _)| stderr.contains(words))?;
-    Some((*hint).to_owned())
+    let stderr = plain(stderr);
+    if let Some((_, hint)) = KNOWN.iter().find(|(words, _)| stderr.contains(words)) {
+        return Some((*hint).to_owned());
+    }
+    // What follows is in the way that something failed, or only warned of.
+    let error = last_error(&stderr)?;
+    let hint = if error.contains("-source/") && error.contains("' does not exist") {
+        // Up to 2.2x a flake is copied to the store first.
+        UNTRACKED
+    } else if refuses_setting(without_prefix(&error)) {
+        "that is Nix's own configuration: nix.conf, or the variable NIX_CONFIG"
+    } else {
+        return None;
+    };
+    Some(hint.to_owned())
+}
+
+const NO_GIT: &str = "Nix fetches with git, which must be installed and on PATH";
+
+const UNTRACKED: &str = "Nix sees only files that git knows: if it is there, `git add` it; if not, flake.nix names it wrongly";
+
+/// Whether a text is what Nix says of a setting's value that is none: "configuration setting 'max-jobs' should be 'auto' or an
+/// integer", "Boolean setting 'fsync-metadata' has invalid value 'perhaps'".
+fn refuses_setting(text: &str) -> bool {
+    text.lines().next().is_some_and(|line| {
+        line.split_once("setting '").is_some_and(|(before, after)| {
+            !before.contains('\'')
+                && (after.contains("' should be ") || after.contains("' has invalid value "))
+        })
+    })
+}
+
+/// Returns which input of the flake a call failed at, as the trace before the error has it: its name, and its URL where it
+/// came to fetching it.
+pub(super) fn input_at_fault(stderr: &str) -> Option<String> {
+    let clean = plain(stderr);
+    let named = |words: &str| {
+        clean
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix(words)?.strip_suffix('\''))
+            .next_back()
+    };
+    let name = named("… while updating the flake input '")?;
+    Some(match named("… while fetching the input '") {
+        Some(url) => format!("the input `{name}` ({url})"),
+        None => format!("the input `{name}`"),
+    })
+}
+
+/// Returns what git gave up with, which Nix passes on and then forgets.
+pub(super) fn git_says(stderr: &str) -> Option<String> {
+    let clean = plain(stderr);
+    let mut fatal = clean
+        .lines()
+        .filter_map(|line| line.strip_prefix("fatal: "));
+    // The first: after it, git fails at what is missing because of it.
+    fatal.next().map(str::to_owned)
 }
 
 /// An input that cannot be fetched.
@@ -210,7 +289,11 @@ impl Warnings {
             let Some(warning) = line.trim_start().strip_prefix("warning: ") else {
                 continue;
             };
-            if Self::WORTH.iter().any(|start| warning.starts_with(start)) {
+            // 2.26 calls it an error too, and goes on all the same.
+            let warning = warning.strip_prefix("error: ").unwrap_or(warning);
+            if Self::WORTH.iter().any(|start| warning.starts_with(start))
+                || refuses_setting(warning)
+            {
                 let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.insert(format!("Nix: {warning}"));
             }
@@ -335,6 +418,41 @@ mod tests {
         none
         none
         ");
+    }
+
+    #[test]
+    fn the_input_that_a_call_failed_at_is_named() {
+        let trace = "error:\n       … while updating the lock file of flake 'git+file:///x'\n\n       \
+            … while updating the flake input 'nixpkgs'\n\n       \
+            … while fetching the input 'git+file:///y'\n\n       error: revspec 'master' not found\n";
+        assert_eq!(
+            input_at_fault(trace).as_deref(),
+            Some("the input `nixpkgs` (git+file:///y)")
+        );
+        let (before, _) = trace.split_once("       … while fetching").unwrap();
+        assert_eq!(
+            input_at_fault(before).as_deref(),
+            Some("the input `nixpkgs`")
+        );
+        assert_eq!(input_at_fault("error: no"), None);
+    }
+
+    #[test]
+    fn a_setting_that_is_ignored_is_told_from_one_that_ends_the_call() {
+        let ignored = "warning: error: configuration setting 'max-jobs' should be 'auto' or an integer\n\
+            warning: Boolean setting 'fsync-metadata' has invalid value 'perhaps'\n";
+        let warnings = Warnings::default();
+        warnings.read(ignored.as_bytes());
+        insta::assert_snapshot!(warnings.seen().join("\n"), @"
+        Nix: Boolean setting 'fsync-metadata' has invalid value 'perhaps'
+        Nix: configuration setting 'max-jobs' should be 'auto' or an integer
+        ");
+        assert_eq!(hint(&format!("{ignored}error: it throws")), None);
+        assert!(hint("error: configuration setting 'max-jobs' should be 'auto' or an integer\nTry 'nix --help'").is_some());
+        // Words of a flake about a setting of its own.
+        assert!(!refuses_setting(
+            "the option 'x' of setting 'y' should be z"
+        ));
     }
 
     #[test]

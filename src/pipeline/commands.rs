@@ -223,8 +223,14 @@ async fn finish(
         }
         tracing::info!("{}", pull.sentence());
     }
-    delivery.deliver(&report, &lock, code)?;
-    print(world, config, &text)?;
+    // Hours may have gone into it: where one way to its reader fails, the other is still tried.
+    let delivered = delivery.deliver(&report, &lock, code);
+    let printed = print(world, config, &text);
+    if let Err(error) = delivered.and(printed) {
+        // The runner may have been told otherwise; of two values the later one counts. That it cannot be told is said below.
+        drop(delivery.fail(exit::ERROR));
+        return Err(error);
+    }
     let stopped = failed.as_ref().and_then(Error::stopped).is_some();
     if config.update.write_lock.value && !stopped && report.outcome != Outcome::LockUnchanged {
         super::replace(&lock_path, &lock)?;
@@ -574,6 +580,8 @@ async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, E
     let Some(output) = &config.update.output else {
         return Err(Error::NoOutput);
     };
+    // A place that will not do is found before the work.
+    drop(super::stage(output, b"")?);
     let lock = super::lock(&request, &context).await?;
     super::replace(output, &lock.bytes)?;
     super::origin::write(output, &lock)?;

@@ -1,14 +1,15 @@
 //! Where a report goes: standard output, a directory, and the files a runner reads.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::report::{HostReport, Operation, Report, Status, to_json, to_markdown, to_plain_text};
 
+use super::error::bare;
 use super::{Error, Request};
 
-/// The files of a report, in the order in which they are written.
+/// The files of a report.
 const FILES: [&str; 4] = ["report.md", "report.json", "report.txt", "flake.lock"];
 
 /// Where to deliver, besides standard output.
@@ -39,8 +40,20 @@ impl Delivery {
         };
         let failed = |source| Error::Write {
             path: dir.clone(),
-            source,
+            source: bare(source),
         };
+        if let Ok(known) = dir.symlink_metadata()
+            && !dir.is_dir()
+        {
+            return Err(Error::OutputIsNoDirectory {
+                path: dir.clone(),
+                what: if known.is_symlink() && !dir.exists() {
+                    "a link to what is not there"
+                } else {
+                    "no directory"
+                },
+            });
+        }
         std::fs::create_dir_all(&dir).map_err(failed)?;
         // Whoever reads the step's outputs may be in another directory.
         let full = dir.canonicalize().map_err(failed)?;
@@ -52,7 +65,14 @@ impl Delivery {
             return Err(Error::OutputIsFlake(dir.clone()));
         }
         // Some directories can be seen and not written to; only trying tells.
-        tempfile::tempfile_in(&full).map_err(|source| failed(source.kind().into()))?;
+        tempfile::tempfile_in(&full).map_err(failed)?;
+        let files = FILES.map(|name| full.join(name));
+        if let Some(path) = files.iter().find(|path| path.is_dir()) {
+            return Err(Error::Write {
+                path: path.clone(),
+                source: ErrorKind::IsADirectory.into(),
+            });
+        }
         let inputs: Vec<PathBuf> = inputs
             .iter()
             .filter_map(|input| input.canonicalize().ok())
@@ -64,7 +84,7 @@ impl Delivery {
             .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
             // They are part of the report beside them.
             .filter(|_| !reads(&full.join("report.json")))
-            .chain(FILES.iter().map(|name| full.join(name)));
+            .chain(files);
         for path in old.filter(|path| path.is_file() && !reads(path)) {
             std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
         }
@@ -94,7 +114,7 @@ impl Delivery {
         self.directory.as_ref().map(|dir| dir.join("logs"))
     }
 
-    /// Writes the report's files, and what the runner reads.
+    /// Writes the report's files, and what the runner reads. Of the files there are all or none.
     ///
     /// # Errors
     ///
@@ -103,8 +123,15 @@ impl Delivery {
         if let Some(dir) = &self.directory {
             let texts = [to_markdown(report), to_json(report), to_plain_text(report)];
             let bytes = texts.iter().map(String::as_bytes).chain([lock]);
-            for (name, bytes) in FILES.into_iter().zip(bytes) {
-                super::replace(&dir.join(name), bytes)?;
+            let files = FILES.map(|name| dir.join(name));
+            // Where the disk is full, that is found while nothing is in its place yet.
+            let staged = files
+                .iter()
+                .zip(bytes)
+                .map(|(file, bytes)| super::stage(file, bytes))
+                .collect::<Result<Vec<_>, _>>()?;
+            for file in staged {
+                file.put()?;
             }
         }
         if let Some(file) = &self.runner_output {

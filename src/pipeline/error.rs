@@ -48,8 +48,24 @@ pub enum Error {
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
     /// There is no flake.
-    #[error("{} has no flake.nix", .0.display())]
-    NoFlake(PathBuf),
+    #[error("{} has no flake.nix", .dir.display())]
+    NoFlake {
+        /// The directory.
+        dir: PathBuf,
+        /// The nearest one above or below that has a flake.
+        nearest: Option<PathBuf>,
+    },
+    /// Git does not know the flake, so Nix does not see it.
+    #[error("flake.nix in {} is not tracked by git, so Nix does not see it", .0.display())]
+    UntrackedFlake(PathBuf),
+    /// The flake's lock is a link or a directory.
+    #[error("flake.lock is a {0}, which Nix does not take for a lock")]
+    LockIsNoFile(&'static str),
+    /// There is nothing to compare the commit's lock with.
+    #[error(
+        "--skip-update compares the commit's flake.lock with the working tree's, which has none"
+    )]
+    NoTreeLock,
     /// There is no commit to compare with.
     #[error(
         "--skip-update compares the working tree's flake.lock with the commit's, and there is no git here"
@@ -112,6 +128,22 @@ pub enum Error {
     /// The lock that would be replaced holds somebody's work.
     #[error("--write-lock would overwrite the uncommitted changes of flake.lock")]
     LockIsEdited,
+    /// The directory for the report is something else.
+    #[error("--output-dir {} is {what}", .path.display())]
+    OutputIsNoDirectory {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// There is no place for temporary files.
+    #[error("no temporary directory can be made in {}: {source}", .dir.display())]
+    Scratch {
+        /// Where it should have been.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The directory for the report is the flake's.
     #[error("--output-dir {} would overwrite the flake's own flake.lock", .0.display())]
     OutputIsFlake(PathBuf),
@@ -168,7 +200,16 @@ impl Error {
             Self::Git(error) => error.hint(),
             Self::Nix(error) => error.hint(),
             Self::Plan(error) => error.hint(),
-            Self::NoFlake(_) | Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
+            Self::NoFlake { nearest: Some(nearest), .. } => Some(format!(
+                "there is one in another directory: --flake {}",
+                shell_words::quote(&nearest.to_string_lossy())
+            )),
+            Self::NoFlake { .. } | Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
+            Self::UntrackedFlake(_) => Some("`git add flake.nix`; it need not be committed yet".to_owned()),
+            Self::LockIsNoFile(_) => Some("put the file itself there, or remove it and run `nix flake lock`".to_owned()),
+            Self::NoTreeLock => Some("`git checkout flake.lock` brings the commit's back, `nix flake update` makes a new one".to_owned()),
+            Self::OutputIsNoDirectory { .. } => Some("name a directory; one that is not there is made".to_owned()),
+            Self::Scratch { .. } => Some("the variable TMPDIR says where temporary files go".to_owned()),
             // What there is instead is told with the flags that look at it.
             Self::NoHost(NoHost::InFlake { survey: Some(survey), .. }) if survey.has_hosts() => None,
             Self::NoHost(NoHost::InFlake { .. }) => Some(
@@ -213,6 +254,15 @@ impl Error {
             ),
             Self::NoInclude(_) => Some("name another one in TMPDIR".to_owned()),
             Self::Lock { which, source } => Some(lock_hint(which, source)),
+            Self::File { source, .. } if is_full(source) => Some(
+                "make room on that disk; the variable TMPDIR says where temporary files go".to_owned(),
+            ),
+            Self::Write { source, .. } | Self::Stdout(source) if is_full(source) => {
+                Some("make room on that disk, or have it written elsewhere".to_owned())
+            }
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                Some("a file has to go there: move the directory out of the way".to_owned())
+            }
             Self::Filter(_)
             | Self::Attr(_)
             | Self::NeedsGit
@@ -281,6 +331,23 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest
         .map(|nearest| format!(" (did you mean `{nearest}`?)"))
         .unwrap_or_default()
+}
+
+/// Whether there is no room left for a file.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Returns what the system says, without the name that `tempfile` gave a file of its own: nobody knows that one.
+pub(super) fn bare(error: io::Error) -> io::Error {
+    // Its own error hides the system's and puts this after it.
+    match error.to_string().split_once(" at path \"") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
+    }
 }
 
 fn list(names: &[String]) -> String {

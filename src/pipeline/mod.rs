@@ -34,6 +34,7 @@ pub use error::Error;
 pub use publish::{PublishError, RunnerSays, Wishes};
 pub use request::{LockSource, Machine, Request, Submodules};
 
+use error::bare;
 use hosts::Looked;
 use locks::Locks;
 use source::Source;
@@ -69,7 +70,10 @@ pub struct Finished {
 
 impl Context {
     /// Fails where the run was told to stop since the last process ended.
-    fn still_wanted(&self) -> Result<(), Error> {
+    async fn still_wanted(&self) -> Result<(), Error> {
+        // A signal may have come with the end of that process. Once for the runtime to see it, once for who listens to it.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
         match self.door.cancel().stopped() {
             Some(stop) => Err(Error::Stopped(stop)),
             None => Ok(()),
@@ -90,9 +94,12 @@ pub async fn report(
     context: &Context,
     logs: Option<&Path>,
 ) -> Result<Finished, Error> {
+    // What is wrong with the question itself is found before anything is done.
+    let attrs = request.attr_paths()?;
+    // A pattern that is none is found before the work.
+    request.filter()?;
     let scratch = scratch()?;
     let mut steps = Steps::new();
-    let attrs = request.attr_paths()?;
     let source = Source::find(request)?;
     let picked = match &request.plan {
         Some(plan) => {
@@ -204,7 +211,7 @@ pub async fn report(
         plan: request.plan.as_ref().map(Plan::planned),
     };
     report.seal();
-    context.still_wanted()?;
+    context.still_wanted().await?;
     Ok(Finished {
         report,
         lock: locks.after_bytes,
@@ -257,6 +264,7 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
     } else {
         vec![None; selection.hosts.len()]
     };
+    context.still_wanted().await?;
     Ok(HostList {
         scope: scope(request, &source, &attrs),
         selection,
@@ -288,6 +296,7 @@ pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Er
     let nix = connect(request, context, &source, scratch.path()).await?;
     tracing::info!(target: STEP, "{}", request.lock.heading());
     let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
+    context.still_wanted().await?;
     let told = source.warnings.iter().chain(&locks.left.warnings);
     for warning in told.chain(&nix.warnings()) {
         tracing::warn!("{warning}");
@@ -405,43 +414,87 @@ fn scratch() -> Result<tempfile::TempDir, Error> {
     tempfile::Builder::new()
         .prefix("flake-herald.")
         .tempdir()
-        .map_err(|source| Error::file(Path::new("the temporary directory"), source))
+        .map_err(|error| Error::Scratch {
+            dir: tempfile::env::temp_dir(),
+            source: bare(error),
+        })
 }
 
 /// Puts `bytes` in the place of `file` at once: whoever reads it sees the old or the new one.
 ///
 /// A link stays one, and what is no regular file is written to as it is.
 fn replace(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    stage(file, bytes)?.put()
+}
+
+/// New contents of a file, written beside it and not in its place yet. Dropped, they are gone.
+#[derive(Debug)]
+struct Staged<'a> {
+    /// The file as it was named.
+    file: &'a Path,
+    /// Where that leads.
+    target: PathBuf,
+    /// The contents; none where the target is no regular file, and is written to as it is.
+    new: Option<tempfile::NamedTempFile>,
+    bytes: &'a [u8],
+}
+
+/// Writes `bytes` beside `file`, so that nothing but putting them in its place is left to do.
+fn stage<'a>(file: &'a Path, bytes: &'a [u8]) -> Result<Staged<'a>, Error> {
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source: std::io::Error| Error::Write {
         path: file.to_owned(),
-        source,
+        source: bare(source),
     };
     let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let known = std::fs::metadata(&target).ok();
-    if known.as_ref().is_some_and(|known| !known.is_file()) {
-        return std::fs::write(&target, bytes).map_err(failed);
+    if known.as_ref().is_some_and(std::fs::Metadata::is_dir) {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    let dir = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    let new = if known.as_ref().is_some_and(|known| !known.is_file()) {
+        None
+    } else {
+        let dir = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut new = tempfile::Builder::new()
+            .prefix(".flake-herald.")
+            .tempfile_in(dir)
+            .map_err(failed)?;
+        new.write_all(bytes).map_err(failed)?;
+        // A temporary file is for its owner only; a lock file is for everybody who reads the repository.
+        let permissions = known.map_or_else(
+            || std::fs::Permissions::from_mode(0o644),
+            |known| known.permissions(),
+        );
+        new.as_file().set_permissions(permissions).map_err(failed)?;
+        Some(new)
     };
-    // Its own name would be in the message.
-    let plain = |error: std::io::Error| failed(error.kind().into());
-    let mut new = tempfile::Builder::new()
-        .prefix(".flake-herald.")
-        .tempfile_in(dir)
-        .map_err(plain)?;
-    new.write_all(bytes).map_err(failed)?;
-    // A temporary file is for its owner only; a lock file is for everybody who reads the repository.
-    let permissions = known.map_or_else(
-        || std::fs::Permissions::from_mode(0o644),
-        |known| known.permissions(),
-    );
-    new.as_file().set_permissions(permissions).map_err(failed)?;
-    new.persist(&target).map_err(|error| failed(error.error))?;
-    Ok(())
+    Ok(Staged {
+        file,
+        target,
+        new,
+        bytes,
+    })
+}
+
+impl Staged<'_> {
+    /// Puts the contents in the file's place.
+    fn put(self) -> Result<(), Error> {
+        let put = match self.new {
+            Some(new) => new
+                .persist(&self.target)
+                .map(drop)
+                .map_err(|error| error.error),
+            None => std::fs::write(&self.target, self.bytes),
+        };
+        put.map_err(|source| Error::Write {
+            path: self.file.to_owned(),
+            source,
+        })
+    }
 }
 
 /// The steps of a run, with what each took.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::flake::FlakeRef;
 use crate::flake::lock::LockFile;
-use crate::git::Checkout;
+use crate::git::{Checkout, Entry};
 
 use super::{Error, LockSource, Request, Submodules};
 
@@ -31,7 +31,12 @@ pub(super) struct Source {
     pub warnings: Vec<String>,
 }
 
+const FLAKE: &str = "flake.nix";
 const LOCK: &str = "flake.lock";
+
+/// What a lock is that is no file.
+const LINK: &str = "symbolic link";
+const DIRECTORY: &str = "directory";
 
 impl Source {
     /// Finds the flake in `request`.
@@ -46,8 +51,11 @@ impl Source {
         if !path.is_dir() {
             return Err(Error::NotADirectory(request.flake.clone()));
         }
-        if !path.join("flake.nix").is_file() {
-            return Err(Error::NoFlake(request.flake.clone()));
+        if !path.join(FLAKE).is_file() {
+            return Err(Error::NoFlake {
+                dir: request.flake.clone(),
+                nearest: nearest(&path),
+            });
         }
         match Checkout::find(&path, request.workspace.as_deref())? {
             Some(checkout) => Self::in_git(request, path, &checkout),
@@ -58,7 +66,7 @@ impl Source {
                 head: None,
                 dir: ".".to_owned(),
                 rev: None,
-                base_lock: read_if_there(&path.join(LOCK))?,
+                base_lock: lock_on_disk(&path.join(LOCK))?,
                 path,
                 trusted: Vec::new(),
                 warnings: Vec::new(),
@@ -67,6 +75,9 @@ impl Source {
     }
 
     fn in_git(request: &Request, path: PathBuf, checkout: &Checkout) -> Result<Self, Error> {
+        if !checkout.is_tracked(&checkout.path_of(FLAKE))? {
+            return Err(Error::UntrackedFlake(request.flake.clone()));
+        }
         let mut warnings = Vec::new();
         let head = checkout.head()?;
         let lock_path = checkout.path_of(LOCK);
@@ -91,11 +102,19 @@ impl Source {
         }
         let base_lock = if dirty && request.lock != LockSource::Tree {
             // flake.nix may have moved on together with its lock.
-            read_if_there(&path.join(LOCK))?
+            lock_on_disk(&path.join(LOCK))?
         } else {
-            checkout.file_at_head(&lock_path)?
+            match checkout.at_head(&lock_path)? {
+                Some(Entry::File(bytes)) => Some(bytes),
+                Some(Entry::Link) => return Err(Error::LockIsNoFile(LINK)),
+                Some(Entry::Directory) => return Err(Error::LockIsNoFile(DIRECTORY)),
+                None => None,
+            }
         };
         let on_disk = path.join(LOCK).is_file();
+        if request.lock == LockSource::Tree && lock_on_disk(&path.join(LOCK))?.is_none() {
+            return Err(Error::NoTreeLock);
+        }
         if base_lock.is_none() && on_disk && request.lock != LockSource::Tree {
             warnings.push(
                 "flake.lock is not tracked by git, so there is nothing to compare with: `git add flake.lock`"
@@ -156,7 +175,57 @@ impl Source {
     }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// Returns the nearest directory above or below `dir` that has a flake, for whoever is in the wrong place.
+fn nearest(dir: &Path) -> Option<PathBuf> {
+    /// How many levels below are looked at, and how many directories: it is only a hint.
+    const DEPTH: usize = 4;
+    const DIRECTORIES: usize = 2_000;
+    let has_flake = |dir: &PathBuf| dir.join(FLAKE).is_file();
+    let mut above = dir.ancestors().skip(1).map(Path::to_owned);
+    let mut level = vec![dir.to_owned()];
+    let mut looked_at = 0;
+    for _ in 0..DEPTH {
+        if let Some(parent) = above.next().filter(has_flake) {
+            return Some(parent);
+        }
+        let mut below: Vec<PathBuf> = level
+            .iter()
+            .filter_map(|dir| std::fs::read_dir(dir).ok())
+            .flatten()
+            .filter_map(Result::ok)
+            // Links are not followed, and what is hidden is nobody's fleet.
+            .filter(|entry| {
+                entry.file_type().is_ok_and(|kind| kind.is_dir())
+                    && !entry.file_name().as_encoded_bytes().starts_with(b".")
+            })
+            .take(DIRECTORIES)
+            .map(|entry| entry.path())
+            .collect();
+        below.sort();
+        if let Some(found) = below.iter().find(|dir| has_flake(dir)) {
+            return Some(found.clone());
+        }
+        looked_at += below.len();
+        if looked_at >= DIRECTORIES {
+            break;
+        }
+        level = below;
+    }
+    above.find(has_flake)
+}
+
+/// Returns the bytes of the flake's lock on disk; none where there is none.
+///
+/// # Errors
+///
+/// It cannot be read, or is no file: Nix refuses a link too.
+fn lock_on_disk(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match path.symlink_metadata() {
+        Ok(known) if known.is_symlink() => return Err(Error::LockIsNoFile(LINK)),
+        Ok(known) if known.is_dir() => return Err(Error::LockIsNoFile(DIRECTORY)),
+        // Reading says what is wrong.
+        _ => {}
+    }
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

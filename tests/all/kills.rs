@@ -80,7 +80,7 @@ impl Walk {
                 };
                 let script = format!(
                     "n=$(($(cat {counter}) + 1)); echo $n >{counter}\n\
-                     if [ $n -eq {n} ]; then {real}; kill -9 $PPID; echo killed >{counter}; exit 1; fi",
+                     if [ $n -eq {n} ]; then {real}; echo killed >{counter}; kill -9 $PPID; exit 1; fi",
                     counter = counter.display()
                 );
                 self.shim.fault(&self.scene.env, "git", "", &script);

@@ -1,6 +1,8 @@
 //! Tests from the outside: the binary on the fixture fleet with a real Nix, and the structure of the source.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod cli;
@@ -12,6 +14,8 @@ mod hostile;
 mod hosts;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod interrupts;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]

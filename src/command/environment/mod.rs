@@ -182,6 +182,22 @@ impl ChildEnvironment {
         if !self.passed.contains(OsStr::new("LANGUAGE")) {
             self.variables.remove(OsStr::new("LANGUAGE"));
         }
+        // An empty one counts as unset (XDG Base Directory Specification), which Nix 2.34 does not know: its caches would go into
+        // the directory that it is started in.
+        for name in [
+            "XDG_CACHE_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "XDG_STATE_HOME",
+        ] {
+            if self
+                .variables
+                .get(OsStr::new(name))
+                .is_some_and(|value| value.is_empty())
+            {
+                self.variables.remove(OsStr::new(name));
+            }
+        }
         // A hook, or `git rebase --exec`, points these at its own repository, and so would have git read the remotes of that one,
         // and Nix the inputs in it. What is worked on is always named (`git rev-parse --local-env-vars`; not the
         // configuration, which hands over logins).

@@ -348,6 +348,15 @@ fn fixed_settings_switch_prompts_off() {
 }
 
 #[test]
+fn an_empty_directory_for_caches_is_none() {
+    let xdg = variables(&[("XDG_CACHE_HOME", ""), ("XDG_DATA_HOME", "/data")]);
+    let (environment, _) = ChildEnvironment::new(xdg, &[], &[]);
+    let environment = environment.with_fixed_settings();
+    assert_eq!(environment.get("XDG_CACHE_HOME"), None);
+    assert_eq!(environment.get("XDG_DATA_HOME"), Some(OsStr::new("/data")));
+}
+
+#[test]
 fn batch_mode_is_added_to_plain_calls_of_ssh_only() {
     let batch = |command: &str| {
         in_batch_mode(OsStr::new(command)).map(|command| command.to_string_lossy().into_owned())
