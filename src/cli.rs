@@ -451,7 +451,6 @@ pub const NOT_YET: &[&str] = &[
     "draft",
     "label",
     "merge-method",
-    "min-free",
     "reviewer",
     "security-packages",
 ];
@@ -846,7 +845,7 @@ mod tests {
               --build-timeout <TIME>
                   Longest time for one build
               --min-free <SIZE>
-                  Stop building below this much free disk space, as 20GiB (not yet)
+                  Stop building below this much free disk space, as 20GiB
               --accept-flake-config[=<BOOL>]
                   Let Nix apply the flake's nixConfig
               --pass-env <NAME>

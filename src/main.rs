@@ -1,24 +1,20 @@
 //! Parses the command line, starts the logs, runs the pipeline and turns its result into an exit code.
 
-use std::fmt;
-use std::io::{self, IsTerminal as _, Write as _};
+mod log;
+
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
-use flake_herald::cli::{self, Color, LogFormat};
+use flake_herald::cli::{self, Color};
 use flake_herald::command::{Cancel, adopt_orphans};
-use flake_herald::config::{Config, Environment, Verbosity};
+use flake_herald::config::{Config, Environment};
 use flake_herald::exit;
-use flake_herald::pipeline::{self, Machine, STEP, Surroundings};
+use flake_herald::pipeline::{self, Machine, Surroundings};
 use flake_herald::report;
-use secrecy::ExposeSecret as _;
-use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+
+use log::{Screen, complain};
 
 fn main() -> ExitCode {
     let parsed = match cli::parse(std::env::args_os()) {
@@ -42,15 +38,15 @@ fn main() -> ExitCode {
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     };
-    start_logs(&config);
+    let screen = log::start(&config, &environment);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    ExitCode::from(run(&config, &environment, color))
+    ExitCode::from(run(&config, &environment, color, &screen))
 }
 
 /// Runs the command and says how it ended.
-fn run(config: &Config, environment: &Environment, color: ColorChoice) -> u8 {
+fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &Arc<Screen>) -> u8 {
     // Everything waits for Nix; one thread does.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -81,43 +77,31 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice) -> u8 {
             stdout: &mut stdout,
             styled,
             cancel: &cancel,
+            progress: Arc::<Screen>::clone(screen),
         };
         pipeline::run(config, &mut world).await
     });
-    if config.runner.is_some() {
-        end_group();
-    }
+    screen.end();
     match result {
         Ok(code) => code,
         Err(error) => {
-            let secrets: Vec<String> = config
-                .secrets()
-                .iter()
-                .map(|secret| secret.expose_secret().to_owned())
-                .collect();
-            let redactor = report::Redactor::new(secrets, Vec::new());
-            let mut text = redactor.text(&error.to_string());
-            if config.runner.is_some() {
-                text = report::defused(&text);
-            }
-            complain(&text, error.hint().as_deref(), color);
+            let redactor = log::redactor(config);
+            let told = |text: &str| {
+                if config.runner.is_some() {
+                    report::defused(text)
+                } else {
+                    text.to_owned()
+                }
+            };
+            let hint = error.hint().map(|hint| told(&hint));
+            complain(
+                &told(&redactor.text(&error.to_string())),
+                hint.as_deref(),
+                color,
+            );
             exit::of_error(&error)
         }
     }
-}
-
-/// Prints what ended the run. The only other thing on stderr is the log.
-fn complain(error: &str, hint: Option<&str>, color: ColorChoice) {
-    let mut stderr = AutoStream::new(io::stderr().lock(), color);
-    let style = anstyle::AnsiColor::Red.on_default().bold();
-    let mut text = format!("{style}Error:{style:#} {error}\n");
-    if let Some(hint) = hint {
-        text.push_str("Hint: ");
-        text.push_str(hint);
-        text.push('\n');
-    }
-    // Nobody is left to tell.
-    drop(stderr.write_all(text.as_bytes()));
 }
 
 #[expect(
@@ -182,124 +166,5 @@ fn system() -> &'static str {
         ("x86_64", "macos") => "x86_64-darwin",
         ("aarch64", "macos") => "aarch64-darwin",
         _ => "",
-    }
-}
-
-/// Sends events to stderr, as lines or as JSON.
-fn start_logs(config: &Config) {
-    let level = match config.output.verbosity {
-        Verbosity::Quiet => LevelFilter::WARN,
-        Verbosity::Normal => LevelFilter::INFO,
-        Verbosity::Verbose => LevelFilter::DEBUG,
-        Verbosity::Everything => LevelFilter::TRACE,
-    };
-    let secrets = config
-        .secrets()
-        .iter()
-        .map(|secret| secret.expose_secret().to_owned())
-        .collect();
-    let lines = Lines {
-        groups: config.runner.is_some(),
-        json: config.output.log_format.value == LogFormat::Json,
-        redactor: report::Redactor::new(secrets, Vec::new()),
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        // It would complain of a stderr that cannot be written to there, and panic.
-        .log_internal_errors(false)
-        .event_format(lines)
-        .init();
-}
-
-/// Events as lines for people: a step as a heading, which a runner folds; what follows it indented.
-struct Lines {
-    groups: bool,
-    json: bool,
-    redactor: report::Redactor,
-}
-
-/// Whether a group of the runner is open.
-static GROUP: AtomicBool = AtomicBool::new(false);
-
-fn end_group() {
-    if GROUP.swap(false, Ordering::Relaxed) {
-        // Nobody is left to tell.
-        drop(io::stderr().lock().write_all(b"::endgroup::\n"));
-    }
-}
-
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut message = Message::default();
-        event.record(&mut message);
-        let text = self.redactor.text(&message.0.join(" "));
-        let metadata = event.metadata();
-        let step = metadata.target() == STEP;
-        if self.json {
-            if step && text.is_empty() {
-                return Ok(());
-            }
-            let level = metadata.level().as_str().to_ascii_lowercase();
-            let line =
-                serde_json::json!({"level": level, "step": step, "message": text}).to_string();
-            return writeln!(out, "{}", line.replace("##[", "#\\u0023["));
-        }
-        if step {
-            // An empty heading ends the last step.
-            if text.is_empty() {
-                return if GROUP.swap(false, Ordering::Relaxed) {
-                    writeln!(out, "::endgroup::")
-                } else {
-                    Ok(())
-                };
-            }
-            if !self.groups {
-                return writeln!(out, "{text} …");
-            }
-            if GROUP.swap(true, Ordering::Relaxed) {
-                writeln!(out, "::endgroup::")?;
-            }
-            return writeln!(out, "::group::{text}");
-        }
-        let prefix = match *metadata.level() {
-            Level::ERROR => "error: ",
-            Level::WARN => "warning: ",
-            Level::INFO => "  ",
-            _ => "    ",
-        };
-        for line in text.lines() {
-            let line = if self.groups {
-                report::defused(line)
-            } else {
-                line.to_owned()
-            };
-            writeln!(out, "{prefix}{line}")?;
-        }
-        Ok(())
-    }
-}
-
-/// An event's message and fields as text.
-#[derive(Default)]
-struct Message(Vec<String>);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push(if field.name() == "message" {
-            format!("{value:?}")
-        } else {
-            format!("{}={value:?}", field.name())
-        });
     }
 }

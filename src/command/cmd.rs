@@ -29,6 +29,7 @@ pub struct Cmd {
     env: Vec<(OsString, OsString)>,
     time_limit: Option<Duration>,
     stdout_limit: u64,
+    stdout_tail: Option<usize>,
     line_limit: usize,
     watch: Option<(Duration, Watch)>,
     has_grace: bool,
@@ -46,6 +47,7 @@ impl Cmd {
             env: Vec::new(),
             time_limit: None,
             stdout_limit: DEFAULT_STDOUT_LIMIT,
+            stdout_tail: None,
             line_limit: DEFAULT_LINE_LIMIT,
             watch: None,
             has_grace: true,
@@ -103,6 +105,13 @@ impl Cmd {
     #[must_use]
     pub fn stdout_limit(mut self, bytes: u64) -> Self {
         self.stdout_limit = bytes;
+        self
+    }
+
+    /// Has only the end of stdout kept, of this many bytes, however much comes; the default is to keep all, up to the limit.
+    #[must_use]
+    pub fn stdout_tail(mut self, bytes: usize) -> Self {
+        self.stdout_tail = Some(bytes);
         self
     }
 
@@ -177,6 +186,10 @@ impl Cmd {
         self.ends_with_the_run
     }
 
+    pub(super) fn tail(&self) -> Option<usize> {
+        self.stdout_tail
+    }
+
     pub(super) fn limits(&self) -> (Option<Duration>, u64, usize) {
         (self.time_limit, self.stdout_limit, self.line_limit)
     }
@@ -198,6 +211,7 @@ impl fmt::Debug for Cmd {
             .field("env_names", &names)
             .field("time_limit", &self.time_limit)
             .field("stdout_limit", &self.stdout_limit)
+            .field("stdout_tail", &self.stdout_tail)
             .field("line_limit", &self.line_limit)
             .field(
                 "watched_every",

@@ -52,8 +52,10 @@ pub struct Output {
     pub argv: Vec<String>,
     /// The exit status, 0 to 255.
     pub status: i32,
-    /// All of its stdout.
+    /// All of its stdout, or the end of it where no more was asked for.
     pub stdout: Vec<u8>,
+    /// How many bytes of stdout came before that end and were not kept.
+    pub stdout_dropped: u64,
     /// The end of its stderr.
     pub stderr: StderrTail,
 }
@@ -249,6 +251,7 @@ impl Door {
         };
         let mut kept = Kept {
             stdout: Vec::new(),
+            stdout_dropped: 0,
             stderr: Ring::new(STDERR_KEPT),
         };
         let end = self
@@ -256,7 +259,11 @@ impl Door {
             .await;
         trace!(?argv, end = ?end, elapsed_ms = started.elapsed().as_millis(), "end");
 
-        let Kept { stdout, stderr } = kept;
+        let Kept {
+            stdout,
+            stdout_dropped,
+            stderr,
+        } = kept;
         let stderr = stderr.into_tail();
         let (limit, stdout_limit, _) = cmd.limits();
         match end {
@@ -265,6 +272,7 @@ impl Door {
                     argv,
                     status,
                     stdout,
+                    stdout_dropped,
                     stderr,
                 }),
                 (None, signal) => Err(CommandError::Killed {
@@ -407,6 +415,7 @@ struct Pipes {
 /// What is kept of a child's output so far.
 struct Kept {
     stdout: Vec<u8>,
+    stdout_dropped: u64,
     stderr: Ring,
 }
 
@@ -555,6 +564,7 @@ async fn pump(
     let (_, stdout_limit, line_limit) = cmd.limits();
     let Kept {
         stdout: kept_stdout,
+        stdout_dropped,
         stderr: kept_stderr,
     } = kept;
     let feed = async move {
@@ -572,9 +582,17 @@ async fn pump(
             return Ok(());
         };
         while read_some(&mut pipe, kept_stdout).await? > 0 {
-            if u64::try_from(kept_stdout.len()).unwrap_or(u64::MAX) > stdout_limit {
+            if let Some(tail) = cmd.tail() {
+                // Not after every piece: what is kept would be moved each time.
+                if kept_stdout.len() > tail.saturating_mul(2).saturating_add(CHUNK) {
+                    drop_start(kept_stdout, tail, stdout_dropped);
+                }
+            } else if u64::try_from(kept_stdout.len()).unwrap_or(u64::MAX) > stdout_limit {
                 return Err(End::TooMuch);
             }
+        }
+        if let Some(tail) = cmd.tail() {
+            drop_start(kept_stdout, tail, stdout_dropped);
         }
         Ok(())
     };
@@ -597,6 +615,13 @@ async fn pump(
         Ok(())
     };
     tokio::try_join!(feed, keep, cut).map(|_| ())
+}
+
+/// Takes all but the last `tail` bytes away, and counts them.
+fn drop_start(bytes: &mut Vec<u8>, tail: usize, dropped: &mut u64) {
+    let excess = bytes.len().saturating_sub(tail);
+    bytes.drain(..excess);
+    *dropped = dropped.saturating_add(u64::try_from(excess).unwrap_or(u64::MAX));
 }
 
 /// Appends what can be read now, and returns how many bytes that were: 0 at the end.

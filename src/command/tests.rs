@@ -279,6 +279,25 @@ async fn stdout_has_a_limit() {
 }
 
 #[tokio::test]
+async fn of_stdout_the_end_is_kept_where_no_more_is_asked_for() {
+    let output = door()
+        .run(
+            &sh("head -c 3000000 /dev/zero; printf 'the end'")
+                .stdout_tail(10)
+                .stdout_limit(8),
+        )
+        .await
+        .unwrap();
+    assert_eq!(output.stdout, b"\0\0\0the end");
+    assert_eq!(output.stdout_dropped, 3_000_007 - 10);
+    let short = door().run(&sh("printf all").stdout_tail(10)).await.unwrap();
+    assert_eq!(
+        (short.stdout.as_slice(), short.stdout_dropped),
+        (&b"all"[..], 0)
+    );
+}
+
+#[tokio::test]
 async fn output_that_is_not_text_says_so() {
     let output = door().run(&sh(r"printf 'ok\377'")).await.unwrap();
     assert_snapshot!(output.text().unwrap_err(), @r#"`sh -c 'printf '\''ok\377'\'''` wrote something to stdout that is not UTF-8"#);
@@ -558,7 +577,7 @@ fn a_command_is_data() {
         ]
     );
     assert_snapshot!(cmd, @"nix eval --json 'git+file:///a b?dir=x#hosts' --no-update-lock-file");
-    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, line_limit: 65536, watched_every: None, has_grace: true, ends_with_the_run: false }"#);
+    assert_snapshot!(format!("{cmd:?}"), @r#"Cmd { argv: ["nix", "eval", "--json", "git+file:///a b?dir=x#hosts", "--no-update-lock-file"], current_dir: Some("/etc"), stdin_bytes: Some(12), env_names: ["TOKEN"], time_limit: Some(90s), stdout_limit: 268435456, stdout_tail: None, line_limit: 65536, watched_every: None, has_grace: true, ends_with_the_run: false }"#);
 }
 
 #[test]

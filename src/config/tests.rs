@@ -905,6 +905,7 @@ mod show {
         # max-jobs                            # not set
         # run-timeout                         # not set
         build-timeout = "1h 30m"              # environment variable FLAKE_HERALD_BUILD_TIMEOUT
+        # min-free                            # not set
         accept-flake-config = false           # default
         pass-env = []                         # default
         option.cores = "4"                    # fleet/flake-herald.toml line 4

@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::closure::StorePath;
 use crate::command::CommandError;
 
-use super::build_log::{BuildFailure, BuildLog};
+use super::build_log::{BuildEvent, BuildFailure, BuildLog, BuildWatcher};
 use super::derivation::{Derivation, reachable};
 use super::error::ended;
 use super::{Nix, NixError, call, message};
+
+/// How often who watches a build hears that time passes, and is asked whether it may go on.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What a build would have to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +38,17 @@ pub struct Built {
     pub error: Option<String>,
     /// The run's time was over before everything was built.
     pub overdue: bool,
+    /// Why the build was ended before its end, in the words of who watched it.
+    pub stopped: Option<String>,
+}
+
+/// The log of a build.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Its end, or all of it.
+    pub bytes: Vec<u8>,
+    /// How many bytes come before that.
+    pub before: u64,
 }
 
 impl Nix {
@@ -80,23 +96,34 @@ impl Nix {
         Ok(listing.missing)
     }
 
-    /// Builds `derivations`, going on after failures. `known` says what may be built on the way.
+    /// Builds `derivations`, going on after failures. `known` says what may be built on the way; `watcher` hears what happens, and
+    /// may end it.
     ///
     /// # Errors
     ///
-    /// Nix cannot be started or is told to stop. A failed build is a value.
+    /// Nix cannot be started or is told to stop. A failed build is a value, and so is one that the watcher ended.
     pub async fn build(
         &self,
         derivations: &[&StorePath],
         known: &BTreeMap<StorePath, Derivation>,
+        watcher: &Arc<dyn BuildWatcher>,
     ) -> Result<Built, NixError> {
         let mut log = BuildLog::default();
-        let cmd = call::realise(&self.options, derivations).ends_with_the_run();
-        let mut built = Built::default();
+        let watch = {
+            let watcher = Arc::clone(watcher);
+            move |_pid| {
+                watcher.tell(&BuildEvent::Tick);
+                watcher.objection()
+            }
+        };
+        let cmd = call::realise(&self.options, derivations)
+            .ends_with_the_run()
+            .watched(TICK, Arc::new(watch));
         let ended = self
             .door
-            .output_with_lines(&cmd, |line| log.read(line))
+            .output_with_lines(&cmd, |line| log.read(line, &**watcher))
             .await;
+        let mut built = Built::default();
         self.warnings.read(log.plain_messages().as_bytes());
         match ended {
             Ok(output) if output.success() => return Ok(built),
@@ -104,6 +131,7 @@ impl Nix {
             // The memory ran out, say: what was built until then is still worth a report.
             Err(error @ CommandError::Killed { .. }) => log.errors.push(error.to_string()),
             Err(CommandError::Overdue { .. }) => built.overdue = true,
+            Err(CommandError::Watched { why, .. }) => built.stopped = Some(why),
             Err(error) => return Err(error.into()),
         }
         // Started and still without its outputs: failed itself. This holds in every version, whatever
@@ -153,14 +181,18 @@ impl Nix {
         Ok(invalid)
     }
 
-    /// Returns the log of a build; none where Nix has none.
+    /// Returns the log of a build, of a long one the last `most` bytes; none where Nix has none.
     ///
     /// # Errors
     ///
     /// Nix cannot be started or is told to stop.
-    pub async fn log(&self, derivation: &StorePath) -> Result<Option<Vec<u8>>, NixError> {
-        match self.run(&call::log(&self.options, derivation)).await {
-            Ok(output) => Ok(Some(output.stdout)),
+    pub async fn log(&self, derivation: &StorePath, most: usize) -> Result<Option<Log>, NixError> {
+        let cmd = call::log(&self.options, derivation).stdout_tail(most);
+        match self.run(&cmd).await {
+            Ok(output) => Ok(Some(Log {
+                bytes: output.stdout,
+                before: output.stdout_dropped,
+            })),
             Err(error) if ended(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -283,5 +315,38 @@ mod tests {
             (20_971, 104_857)
         );
         assert_eq!(read(""), Missing::default());
+    }
+
+    #[test]
+    fn sizes_are_read_in_every_unit() {
+        let table = [
+            "0.00 MiB", "0.1 KiB", "9.2 MiB", "12.0 GiB", "1.5 TiB", "17 B", "1 EiB",
+        ]
+        .map(|text| {
+            format!(
+                "{text}: {}",
+                size_before(&format!("({text} download)"), "download")
+            )
+        });
+        insta::assert_snapshot!(table.join("\n"), @"
+        0.00 MiB: 0
+        0.1 KiB: 102
+        9.2 MiB: 9646899
+        12.0 GiB: 12884901888
+        1.5 TiB: 1649267441664
+        17 B: 17
+        1 EiB: 1152921504606846976
+        ");
+        for wrong in [
+            "",
+            "MiB",
+            "1 MB",
+            "-1 MiB",
+            "1.2.3 MiB",
+            "99999999999999999999999999 EiB",
+        ] {
+            let line = format!("({wrong} download)");
+            assert_eq!(size_before(&line, "download"), 0, "{wrong}");
+        }
     }
 }

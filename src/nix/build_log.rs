@@ -23,10 +23,58 @@ pub struct BuildFailure {
     pub unknown: Option<String>,
 }
 
+impl BuildFailure {
+    /// Whether a source has another hash than was declared.
+    pub fn is_mismatch(&self) -> bool {
+        self.reason.starts_with(MISMATCH)
+    }
+}
+
+/// Something that happens while Nix builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildEvent<'a> {
+    /// A derivation's build has begun.
+    Started(&'a StorePath),
+    /// It is over, and has what it was to make.
+    Built(&'a StorePath),
+    /// It is over, and has failed.
+    Failed(&'a StorePath),
+    /// It is over, and Nix did not count it: it was told to stop.
+    Stopped(&'a StorePath),
+    /// What is fetched has come on.
+    Fetched(Fetched),
+    /// A second has passed.
+    Tick,
+}
+
+/// How far fetching has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Paths that are there.
+    pub paths: u64,
+    /// Paths that are wanted, as far as Nix knows already.
+    pub of_paths: u64,
+    /// Bytes that are there, unpacked.
+    pub bytes: u64,
+    /// Bytes that are wanted, as far as Nix knows already.
+    pub of_bytes: u64,
+}
+
+/// Who watches a build.
+pub trait BuildWatcher: Send + Sync {
+    /// Hears what happens. Has to be quick: nothing is read meanwhile.
+    fn tell(&self, event: &BuildEvent<'_>);
+
+    /// Returns why the build must not go on, if that is so. Asked at the start and then every second.
+    fn objection(&self) -> Option<String>;
+}
+
 /// What Nix reports while it builds, in its `internal-json` format.
 ///
 /// Of the format this is used: `start` of type 105 is a build, its first field the derivation; `result`
-/// of type 101 is a log line of it; `msg` of level 0 is an error.
+/// of type 101 is a log line of it; `msg` of level 0 is an error. Activities of the types 104 and 103 count builds and
+/// fetched paths, in `result`s of type 105 with the fields done, expected, running, failed; one of type 100 is a path that
+/// is fetched, whose `result` of that type begins with its bytes; `result` 106 of type 102 says how many bytes are expected.
 #[derive(Debug, Default)]
 pub(super) struct BuildLog {
     /// The derivations that were begun.
@@ -36,6 +84,23 @@ pub(super) struct BuildLog {
     /// Nix's errors, in order.
     pub(super) errors: Vec<String>,
     messages: Vec<String>,
+    /// The activity that counts builds, and its last count of those done and of those failed.
+    builds: Option<u64>,
+    counted: (u64, u64),
+    /// How a build ended that Nix has counted and not yet reported as over: it counts first.
+    ending: Option<Ending>,
+    /// The activity that counts fetched paths.
+    copies: Option<u64>,
+    /// Bytes of each path that is being fetched, and how many it has; then those of all that are there.
+    copying: HashMap<u64, (u64, u64)>,
+    copied: u64,
+    fetched: Fetched,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Built,
+    Failed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,24 +119,29 @@ struct Event {
 }
 
 impl BuildLog {
+    const COPY: u64 = 100;
+    const COPIES: u64 = 103;
+    const BUILDS: u64 = 104;
     const BUILD: u64 = 105;
     const LOG_LINE: u64 = 101;
+    const PROGRESS: u64 = 105;
+    const EXPECTED: u64 = 106;
 
-    /// Takes in a line of Nix's stderr.
-    pub(super) fn read(&mut self, line: &[u8]) {
+    /// Takes in a line of Nix's stderr, and tells `watcher` what it means.
+    pub(super) fn read(&mut self, line: &[u8], watcher: &dyn BuildWatcher) {
         let Some(json) = line.strip_prefix(b"@nix ") else {
             // Not in the format: a plugin, or a library that prints. Kept only if it is a warning.
             return;
         };
         // A builder's line with bytes that are no UTF-8 makes the JSON invalid; the line is still worth having.
-        let Ok(event) = serde_json::from_str::<Event>(&String::from_utf8_lossy(json)) else {
+        let Some(event) = parse(&String::from_utf8_lossy(json)) else {
             return;
         };
         let first = event.fields.first().and_then(Value::as_str);
         match (event.action.as_str(), event.kind) {
             ("start", Self::BUILD) => {
                 if let Some(drv) = first.and_then(|text| StorePath::parse(text).ok()) {
-                    tracing::debug!("building {}", drv.name());
+                    watcher.tell(&BuildEvent::Started(&drv));
                     self.activities.insert(event.id, drv.clone());
                     self.started.insert(drv);
                 }
@@ -85,12 +155,76 @@ impl BuildLog {
                     tail.push_back(line.to_owned());
                 }
             }
+            ("start", Self::BUILDS) => self.builds = Some(event.id),
+            ("start", Self::COPIES) => self.copies = Some(event.id),
+            ("start", Self::COPY) => {
+                self.copying.insert(event.id, (0, 0));
+            }
+            ("result", Self::PROGRESS) => self.count(&event, watcher),
+            ("result", Self::EXPECTED) if number(&event, 0) == Self::COPY => {
+                self.fetched.of_bytes = number(&event, 1);
+            }
+            ("stop", _) => self.stop(event.id, watcher),
             ("msg", _) if event.level == 0 => {
-                self.errors.push(without_log(&message::plain(&event.msg)));
+                let text = message::plain(&event.msg);
+                if !is_ignored(&text) {
+                    self.errors.push(without_log(&text));
+                }
             }
             ("msg", _) if event.level == 1 => self.messages.push(event.msg),
             _ => {}
         }
+    }
+
+    /// Takes in how far an activity has come.
+    fn count(&mut self, event: &Event, watcher: &dyn BuildWatcher) {
+        let done = number(event, 0);
+        if self.builds == Some(event.id) {
+            let now = (done, number(event, 3));
+            self.ending = if now.1 > self.counted.1 {
+                Some(Ending::Failed)
+            } else if now.0 > self.counted.0 {
+                Some(Ending::Built)
+            } else {
+                None
+            };
+            self.counted = now;
+        } else if self.copies == Some(event.id) {
+            let (paths, of_paths) = (done, number(event, 1));
+            if (paths, of_paths) != (self.fetched.paths, self.fetched.of_paths) {
+                (self.fetched.paths, self.fetched.of_paths) = (paths, of_paths);
+                watcher.tell(&BuildEvent::Fetched(self.fetched));
+            }
+        } else if let Some(bytes) = self.copying.get_mut(&event.id) {
+            *bytes = (done, number(event, 1));
+            self.fetched.bytes = self
+                .copying
+                .values()
+                .fold(self.copied, |sum, (done, _)| sum.saturating_add(*done));
+            watcher.tell(&BuildEvent::Fetched(self.fetched));
+        }
+    }
+
+    /// Takes in that an activity is over.
+    fn stop(&mut self, id: u64, watcher: &dyn BuildWatcher) {
+        if let Some((done, all)) = self.copying.remove(&id) {
+            // 2.26 does not count the last piece.
+            self.copied = self.copied.saturating_add(done.max(all));
+            self.fetched.bytes = self.fetched.bytes.max(self.copied);
+        }
+        let Some(drv) = self.activities.remove(&id) else {
+            return;
+        };
+        let event = match self.ending.take() {
+            Some(Ending::Built) => {
+                // Of thousands of builds that went well, nobody asks for the end of their logs.
+                self.tails.remove(&drv);
+                BuildEvent::Built(&drv)
+            }
+            Some(Ending::Failed) => BuildEvent::Failed(&drv),
+            None => BuildEvent::Stopped(&drv),
+        };
+        watcher.tell(&event);
     }
 
     /// Returns Nix's warnings.
@@ -110,17 +244,19 @@ impl BuildLog {
         let log_tail: Vec<String> = self.tails.get(drv).into_iter().flatten().cloned().collect();
         let unknown = match own {
             Some(text) if text.contains(TOO_LONG) => Some("took too long".to_owned()),
-            Some(text)
-                if message::is_environmental(text) || log_tail.iter().any(|line| is_full(line)) =>
-            {
-                Some("could not be written: the disk is full, or the machine failed".to_owned())
-            }
-            Some(_) => None,
+            Some(text) => machine(text, &log_tail).map(str::to_owned),
             // 2.34 does not say which build it was that timed out.
             None if self.errors.iter().any(|text| text.contains(TOO_LONG)) => {
                 Some("took too long".to_owned())
             }
-            None => Some("was begun, and Nix ended without saying what became of it".to_owned()),
+            // Nix itself ran into the full disk, and ended.
+            None => Some(
+                self.errors
+                    .iter()
+                    .find_map(|text| message::exhausted(text))
+                    .unwrap_or("was begun, and Nix ended without saying what became of it")
+                    .to_owned(),
+            ),
         };
         BuildFailure {
             reason: own.map_or_else(String::new, |text| reason(text, drv)),
@@ -140,9 +276,49 @@ impl BuildLog {
     }
 }
 
-/// Whether a builder says that the disk is full.
-fn is_full(line: &str) -> bool {
-    line.contains("No space left on device")
+/// Says what of the machine failed, and not of the derivation, where Nix's error or the end of the build's log tells; to be read after
+/// "the build of X".
+fn machine(error: &str, log_tail: &[String]) -> Option<&'static str> {
+    if let Some(what) = std::iter::once(error)
+        .chain(log_tail.iter().map(String::as_str))
+        .find_map(message::exhausted)
+    {
+        return Some(what);
+    }
+    // No program does that to itself. As a rule it is the kernel, to a machine whose memory has run out.
+    if error.contains("due to signal 9") {
+        return Some("was killed (signal 9), as builds are when memory runs out");
+    }
+    message::is_environmental(error)
+        .then_some("could not be done: the machine or its network failed")
+}
+
+/// Returns what an event says. One that was cut short for its length is read as far as it goes, where that is an error: Nix's
+/// errors may hold the end of a log, with lines of any length.
+fn parse(json: &str) -> Option<Event> {
+    /// What stands in the way of closing a string that was cut: the mark of the cut, half of an escape.
+    const MOST_CUT: usize = 64;
+    if let Ok(event) = serde_json::from_str(json) {
+        return Some(event);
+    }
+    if !json.starts_with(r#"{"action":"msg""#) {
+        return None;
+    }
+    let (text, _) = json.rsplit_once(" [... ").unwrap_or((json, ""));
+    (0..MOST_CUT).find_map(|cut| {
+        let text = text.get(..text.len().checked_sub(cut)?)?;
+        serde_json::from_str(&format!("{text}\"}}")).ok()
+    })
+}
+
+/// Returns a field of an event that is a number; 0 where it is none.
+fn number(event: &Event, field: usize) -> u64 {
+    event.fields.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Whether Nix went on after an error: what cleaning up ran into after another one.
+fn is_ignored(error: &str) -> bool {
+    error.trim_start().starts_with("error (ignored)")
 }
 
 /// Returns an error without the end of the build's log in it, which the daemon puts there: any words may stand in a log.
@@ -177,6 +353,9 @@ fn hangs_on_another(text: &str) -> bool {
 /// "builder for 'X' failed with exit code 3" or "Cannot build 'X'.\nReason: builder failed with exit code 3."
 fn reason(text: &str, drv: &StorePath) -> String {
     let text = message::without_prefix(text);
+    if text.starts_with(MISMATCH) {
+        return mismatch(text);
+    }
     if let Some((_, after)) = text.split_once("Reason: ") {
         let line = after.lines().next().unwrap_or(after).trim();
         return line.strip_suffix('.').unwrap_or(line).to_owned();
@@ -189,9 +368,65 @@ fn reason(text: &str, drv: &StorePath) -> String {
     text.trim_end().to_owned()
 }
 
+/// How Nix begins to say that a source has another hash than was declared.
+const MISMATCH: &str = "hash mismatch in fixed-output derivation";
+
+/// Returns Nix's words about a wrong hash with each of the two hashes at the end of a line of its own, one below the other.
+fn mismatch(text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| match line.split_once(": ") {
+            Some((word @ ("specified" | "got"), hash)) => {
+                format!("  {:<10} {}", format!("{word}:"), hash.trim())
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
     use super::*;
+
+    /// Keeps what it hears.
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<String>>);
+
+    impl BuildWatcher for Ear {
+        fn tell(&self, event: &BuildEvent<'_>) {
+            let text = match event {
+                BuildEvent::Started(drv) => format!("started {}", drv.name()),
+                BuildEvent::Built(drv) => format!("built {}", drv.name()),
+                BuildEvent::Stopped(drv) => format!("stopped {}", drv.name()),
+                BuildEvent::Failed(drv) => format!("failed {}", drv.name()),
+                BuildEvent::Fetched(fetched) => format!(
+                    "fetched {}/{} paths {}/{} bytes",
+                    fetched.paths, fetched.of_paths, fetched.bytes, fetched.of_bytes
+                ),
+                BuildEvent::Tick => "tick".to_owned(),
+            };
+            self.0.lock().unwrap().push(text);
+        }
+
+        fn objection(&self) -> Option<String> {
+            None
+        }
+    }
+
+    fn heard(bytes: &[u8]) -> String {
+        let (ear, mut log) = (Ear::default(), BuildLog::default());
+        for line in bytes.split(|b| *b == b'\n') {
+            log.read(line, &ear);
+        }
+        ear.0.into_inner().unwrap().join("\n")
+    }
 
     fn drv(name: &str) -> StorePath {
         StorePath::parse(&format!("/D/nix/store/{name}")).unwrap()
@@ -200,7 +435,7 @@ mod tests {
     fn read(bytes: &[u8]) -> BuildLog {
         let mut log = BuildLog::default();
         for line in bytes.split(|b| *b == b'\n') {
-            log.read(line);
+            log.read(line, &Ear::default());
         }
         log
     }
@@ -277,10 +512,151 @@ mod tests {
              @nix {{\"action\":\"msg\",\"level\":0,\"msg\":\"error: writing to file: No space left on device\"}}"
         );
         let log = read(text.as_bytes());
-        assert!(
+        assert_eq!(
             log.failure(&StorePath::parse(path).unwrap())
                 .unknown
-                .is_some()
+                .as_deref(),
+            Some("found the disk full")
+        );
+        assert_eq!(
+            log.error().as_deref(),
+            Some("writing to file: No space left on device")
+        );
+    }
+
+    #[test]
+    fn what_happens_is_told_as_it_happens_in_every_version() {
+        for bytes in [
+            &include_bytes!("../../fixtures/nix/2.26.3/realise-events.err")[..],
+            &include_bytes!("../../fixtures/nix/2.34.8/realise-events.err")[..],
+        ] {
+            // Older versions count looking for a cache as fetching for a moment.
+            let heard: Vec<String> = heard(bytes)
+                .lines()
+                .filter(|line| !line.starts_with("fetched"))
+                .map(str::to_owned)
+                .collect();
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(heard.join("\n"), @"
+                started bad.drv
+                started a.drv
+                built a.drv
+                started b.drv
+                failed bad.drv
+                built b.drv
+                started top2.drv
+                built top2.drv
+                ");
+            }
+        }
+    }
+
+    #[test]
+    fn fetching_is_counted_in_every_version() {
+        for bytes in [
+            &include_bytes!("../../fixtures/nix/2.26.3/fetch-events.err")[..],
+            &include_bytes!("../../fixtures/nix/2.34.8/fetch-events.err")[..],
+        ] {
+            let heard = heard(bytes);
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(heard.lines().last().unwrap(), @"fetched 1/1 paths 300112/300112 bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_machine_does_to_a_build_is_not_the_derivations_fault() {
+        let path = "/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-slow-1.drv";
+        let why = |message: &str, log: &str| {
+            let lines = [
+                json!({"action": "start", "id": 7, "type": 105, "fields": [path, "", 1, 1]}),
+                json!({"action": "result", "id": 7, "type": 101, "fields": [log]}),
+                json!({"action": "msg", "level": 0, "msg": message}),
+            ];
+            let text: String = lines.iter().map(|line| format!("@nix {line}\n")).collect();
+            read(text.as_bytes())
+                .failure(&StorePath::parse(path).unwrap())
+                .unknown
+        };
+        let older = |how: &str| format!("error: builder for '{path}' failed {how}");
+        let newer = |how: &str| {
+            format!(
+                "error: Cannot build '{path}'.\n       Reason: builder failed {how}.\n       Output paths:\n         /o"
+            )
+        };
+        let versions: [&dyn Fn(&str) -> String; 2] = [&older, &newer];
+        let table: Vec<String> = versions
+            .iter()
+            .flat_map(|failed| {
+                [
+                    (failed("with exit code 1"), "ld: final link failed: No space left on device"),
+                    (failed("with exit code 1"), "sh: 0: Cannot fork: Cannot allocate memory"),
+                    (failed("due to signal 9 (Killed)"), ""),
+                    (failed("due to signal 11 (Segmentation fault)"), ""),
+                    (failed("with exit code 1"), "error: expected `;`"),
+                    (
+                        failed("with exit code 1\n note: build failure may have been caused by lack of free disk space"),
+                        "",
+                    ),
+                ]
+            })
+            .map(|(message, log)| format!("{:?}", why(&message, log)))
+            .collect();
+        let (before, after) = table.split_at(table.len() / 2);
+        assert_eq!(before, after);
+        insta::assert_snapshot!(before.join("\n"), @r#"
+        Some("found the disk full")
+        Some("ran out of memory")
+        Some("was killed (signal 9), as builds are when memory runs out")
+        None
+        None
+        Some("found the disk full")
+        "#);
+    }
+
+    #[test]
+    fn hashes_stand_ready_to_be_copied() {
+        for message in [
+            include_str!("../../fixtures/nix/2.26.3/hash-mismatch.err"),
+            include_str!("../../fixtures/nix/2.34.8/hash-mismatch.err"),
+        ] {
+            let text = message.split_once("error: ").unwrap().1;
+            let path = text.split('\'').nth(1).unwrap();
+            let said = reason(&format!("error: {text}"), &StorePath::parse(path).unwrap());
+            let said = said.replace(path, "X.drv");
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(said, @"
+                hash mismatch in fixed-output derivation 'X.drv':
+                  specified: sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+                  got:       sha256-mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=
+                ");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_too_long_for_a_line_is_still_one() {
+        let path = "/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-slow-1.drv";
+        let message = json!({"action": "msg", "level": 0, "msg": format!(
+            "error: Cannot build '{path}'.\n       Reason: builder failed with exit code 3.\n       Last 1 log lines:\n       > {}",
+            "\u{1b}é".repeat(50)
+        )})
+        .to_string();
+        let started = json!({"action": "start", "id": 7, "type": 105, "fields": [path, "", 1, 1]});
+        let whole = message.find("Last 1").unwrap() + 20;
+        for cut in (whole..message.len()).filter(|at| message.is_char_boundary(*at)) {
+            let cut = &message[..cut];
+            let text = format!("@nix {started}\n@nix {cut} [... 12345678 bytes cut off]");
+            let failure = read(text.as_bytes()).failure(&StorePath::parse(path).unwrap());
+            assert_eq!(failure.reason, "builder failed with exit code 3", "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_nix_ignores_is_no_reason() {
+        let log = read(
+            b"@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error (ignored): error: writing to file: No space left on device\"}\n\
+              @nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error: writing to file: No space left on device\"}",
         );
         assert_eq!(
             log.error().as_deref(),

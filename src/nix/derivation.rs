@@ -85,13 +85,28 @@ pub fn unbuildable(
     found
 }
 
+/// Returns how many derivations of `known` building `roots` takes, they themselves included.
+pub fn needed(roots: &[&StorePath], known: &BTreeMap<StorePath, Derivation>) -> usize {
+    all_reachable(roots, known)
+        .into_iter()
+        .filter(|drv| known.contains_key(*drv))
+        .count()
+}
+
 /// Returns `root` and every derivation of `known` that it needs.
 pub(super) fn reachable<'a>(
     root: &'a StorePath,
     known: &'a BTreeMap<StorePath, Derivation>,
 ) -> HashSet<&'a StorePath> {
-    let mut seen = HashSet::from([root]);
-    let mut open = vec![root];
+    all_reachable(&[root], known)
+}
+
+fn all_reachable<'a>(
+    roots: &[&'a StorePath],
+    known: &'a BTreeMap<StorePath, Derivation>,
+) -> HashSet<&'a StorePath> {
+    let mut seen: HashSet<&StorePath> = roots.iter().copied().collect();
+    let mut open = roots.to_vec();
     while let Some(drv) = open.pop() {
         for input in known.get(drv).into_iter().flat_map(|d| &d.inputs) {
             if known.contains_key(input) && seen.insert(input) {
@@ -299,5 +314,8 @@ mod tests {
         let found = unbuildable(&[&pi, &web], &known, &Machines::of_system("x86_64-linux"));
         assert_eq!(found.len(), 1);
         assert_eq!(found.get(&pi).map(|u| u.drv.clone()), Some(linux));
+        // What two of them need counts once.
+        assert_eq!(needed(&[&pi, &web], &known), 4);
+        assert_eq!(needed(&[&web], &known), 2);
     }
 }

@@ -205,9 +205,7 @@ pub(super) fn is_new_store_race(error: &CommandError) -> bool {
 /// Whether an error says that the surroundings failed, not what was evaluated or built: the disk is full, the
 /// daemon or the network is gone.
 pub(super) fn is_environmental(text: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "No space left on device",
-        "Disk quota exceeded",
+    const WORDS: [&str; 9] = [
         "cannot connect to socket",
         "Connection refused",
         "Connection reset by peer",
@@ -216,8 +214,36 @@ pub(super) fn is_environmental(text: &str) -> bool {
         "failed to fetch git repository",
         "Failed to fetch git repository",
         "unable to read from remote",
+        "out of memory",
     ];
-    is_out_of_memory(text) || WORDS.iter().any(|words| text.contains(words))
+    exhausted(text).is_some() || WORDS.iter().any(|words| text.contains(words))
+}
+
+/// Says what the machine ran out of, where a text tells: in a build's own log as well as in Nix's errors. To be read after
+/// "the build of X".
+pub(super) fn exhausted(text: &str) -> Option<&'static str> {
+    const DISK: [&str; 4] = [
+        "No space left on device",
+        "Disk quota exceeded",
+        // SQLite, of Nix's database.
+        "database or disk is full",
+        // Nix's own guess, below a build that failed on a disk with less than 8 MiB.
+        "caused by lack of free disk space",
+    ];
+    const MEMORY: [&str; 3] = [
+        "Cannot allocate memory",
+        "virtual memory exhausted",
+        // The compiler driver of GCC, when the kernel has killed the compiler.
+        "Killed signal terminated program",
+    ];
+    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    if has(&DISK) {
+        Some("found the disk full")
+    } else if has(&MEMORY) {
+        Some("ran out of memory")
+    } else {
+        None
+    }
 }
 
 /// Whether an error says that the machine's memory ran out.

@@ -13,18 +13,20 @@ mod lock;
 mod message;
 mod packages;
 mod settings;
+mod space;
 mod store;
 mod version;
 
-pub use build::{Built, Missing};
-pub use build_log::BuildFailure;
+pub use build::{Built, Log, Missing};
+pub use build_log::{BuildEvent, BuildFailure, BuildWatcher, Fetched};
 pub use call::Options;
-pub use derivation::{Derivation, Unbuildable, unbuildable};
+pub use derivation::{Derivation, Unbuildable, needed, unbuildable};
 pub use discover::Discovered;
 pub use error::NixError;
 pub use eval::{Batch, EvalFailure, EvalResult, Evaluated, Fault};
 pub use message::Warnings;
 pub use settings::{Machines, Settings};
+pub use space::free_space;
 pub use version::{MINIMUM_NIX, NixVersion};
 
 use crate::command::{Cmd, CommandError, Door, Output};

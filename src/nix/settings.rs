@@ -1,12 +1,12 @@
 //! Nix's settings, and which systems and features can be built with them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Nix, NixError, call};
+use super::{Nix, NixError, call, space};
 
 /// The settings of Nix that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub struct Settings {
     pub accept_flake_config: bool,
     /// What can be built here and on the machines of `builders`.
     pub machines: Machines,
+    /// The store, as Nix spells it: `auto`, `daemon`, a URL.
+    store: String,
+}
+
+impl Settings {
+    /// Returns the directory that holds the paths of the store which stands under `store_dir`; none where that is not on this
+    /// machine.
+    pub fn store_place(&self, store_dir: &str) -> Option<PathBuf> {
+        space::place(&self.store, store_dir)
+    }
 }
 
 /// The machines that can build, each by the systems and features it has.
@@ -191,6 +201,7 @@ fn parse(json: &[u8], read: impl Fn(&Path) -> Option<String>) -> Result<Settings
     }
     Ok(Settings {
         accept_flake_config: text("accept-flake-config") == "true",
+        store: text("store"),
         system,
         machines,
     })

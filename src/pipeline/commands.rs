@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -25,7 +26,8 @@ use crate::report::{
 use super::publish::{PublishError, Publishing, RunnerSays, Wishes};
 use super::source::Source;
 use super::{
-    Context, Delivery, Error, Finished, HostList, LockSource, Machine, Request, Submodules,
+    Context, Delivery, Error, Finished, HostList, LockSource, Machine, Progress, Request,
+    Submodules,
 };
 
 /// What a command needs of the world, as values, so that a test can give others.
@@ -44,6 +46,8 @@ pub struct Surroundings<'a> {
     pub styled: bool,
     /// The way to stop the run.
     pub cancel: &'a Cancel,
+    /// Who hears how the run comes on.
+    pub progress: Arc<dyn Progress>,
 }
 
 impl std::fmt::Debug for Surroundings<'_> {
@@ -641,6 +645,7 @@ fn context(config: &Config, world: &Surroundings<'_>) -> Context {
             .map(|secret| secret.expose_secret().to_owned())
             .collect(),
         warnings: removed.iter().filter_map(nix_config_warning).collect(),
+        progress: Arc::clone(&world.progress),
     }
 }
 
@@ -694,6 +699,7 @@ fn request(config: &Config) -> Request {
         eval_batch: build.eval_batch.as_ref().map(|batch| batch.value.get()),
         eval_memory: build.eval_memory.as_ref().map(|size| size.value.as_u64()),
         run_timeout: build.run_timeout.as_ref().map(|time| time.value),
+        min_free: build.min_free.as_ref().map(|size| size.value.as_u64()),
         nix: nix::Options::new(
             build
                 .options

@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::report::{HostReport, Operation, Report, Status, to_json, to_markdown, to_plain_text};
+use crate::report::{
+    HostReport, Operation, Report, Status, defused, to_json, to_markdown, to_plain_text,
+};
 
 use super::error::bare;
 use super::{Error, Request};
@@ -144,7 +146,7 @@ impl Delivery {
             )?;
         }
         if let Some(file) = &self.runner_summary {
-            append(file, &to_markdown(report))?;
+            append(file, &defused(&to_markdown(report)))?;
         }
         Ok(())
     }

@@ -9,12 +9,14 @@ mod hosts;
 mod judge;
 mod locks;
 mod origin;
+mod progress;
 mod publish;
 mod request;
 mod source;
 mod update;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -31,6 +33,7 @@ use crate::report::{
 pub use commands::{Surroundings, run};
 pub use deliver::{Delivery, outputs};
 pub use error::Error;
+pub use progress::{Progress, ProgressEvent, Silent};
 pub use publish::{PublishError, RunnerSays, Wishes};
 pub use request::{LockSource, Machine, Request, Submodules};
 
@@ -55,6 +58,8 @@ pub struct Context {
     pub secrets: Vec<String>,
     /// What is known before the run and belongs into the report's warnings.
     pub warnings: Vec<String>,
+    /// Who hears how it comes on.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// What a run comes to.
@@ -96,7 +101,6 @@ pub async fn report(
 ) -> Result<Finished, Error> {
     // What is wrong with the question itself is found before anything is done.
     let attrs = request.attr_paths()?;
-    // A pattern that is none is found before the work.
     request.filter()?;
     let scratch = scratch()?;
     let mut steps = Steps::new();
@@ -158,6 +162,7 @@ pub async fn report(
             hosts: &hosts,
             request,
             machine: &context.machine,
+            progress: &context.progress,
             scratch: scratch.path(),
             logs,
             redactor: &redactor,
@@ -257,7 +262,7 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
             &source,
             &selection.hosts,
             request,
-            &context.machine,
+            context,
             scratch.path(),
         )
         .await?

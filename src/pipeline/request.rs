@@ -56,6 +56,8 @@ pub struct Request {
     pub eval_memory: Option<u64>,
     /// How long the whole run may take.
     pub run_timeout: Option<Duration>,
+    /// How many bytes of the store's disk must stay free.
+    pub min_free: Option<u64>,
     /// What is handed to every call of Nix.
     pub nix: nix::Options,
 }

@@ -2,7 +2,7 @@
 
 use super::clean::is_unseen;
 use super::markdown::{cell, code, entities, fence};
-use super::text::{HostNames, body as host_body, headline, revision, to_build};
+use super::text::{HostNames, blocks, first_ones, headline, revision, to_build};
 use super::{Outcome, Report, Status};
 
 /// Where the rest is, once something is left out.
@@ -194,8 +194,9 @@ pub(super) struct Parts<'a> {
     unchanged: Vec<String>,
 }
 
+/// What is told of a host, or of several that have the same to tell.
 struct HostPart {
-    name: String,
+    names: Vec<String>,
     status: Status,
     lines: Vec<String>,
 }
@@ -214,17 +215,15 @@ impl<'a> Parts<'a> {
         }
         let names = HostNames::of(report);
         for status in Status::ALL {
-            for host in report.with_status(status) {
-                let name = names.of_host(host);
-                if status == Status::Unchanged {
-                    parts.unchanged.push(name);
-                    continue;
-                }
-                let mut text = String::new();
-                host_body(&mut text, host);
-                let text = anstream::adapter::strip_str(&text).to_string();
+            if status == Status::Unchanged {
+                let unchanged = report.with_status(status);
+                parts.unchanged = unchanged.map(|host| names.of_host(host)).collect();
+                continue;
+            }
+            for block in blocks(report, status) {
+                let text = anstream::adapter::strip_str(&block.text).to_string();
                 let part = HostPart {
-                    name,
+                    names: block.hosts.iter().map(|host| names.of_host(host)).collect(),
                     status,
                     lines: text.lines().map(str::to_owned).collect(),
                 };
@@ -266,8 +265,8 @@ impl<'a> Parts<'a> {
         );
         more(
             &mut out,
-            self.failing.len(),
-            limits.failures,
+            count(&self.failing),
+            count_first(&self.failing, limits.failures),
             "host that fails",
             "hosts that fail",
         );
@@ -283,7 +282,13 @@ impl<'a> Parts<'a> {
             limits.width,
             |lines| start(lines, limits.lines, limits.width),
         );
-        more(&mut out, self.others.len(), limits.hosts, "host", "hosts");
+        more(
+            &mut out,
+            count(&self.others),
+            count_first(&self.others, limits.hosts),
+            "host",
+            "hosts",
+        );
         if !self.unchanged.is_empty() && limits.unchanged > 0 {
             let names: Vec<String> = self
                 .unchanged
@@ -354,6 +359,16 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Counts the hosts in `parts`.
+fn count(parts: &[HostPart]) -> usize {
+    count_first(parts, usize::MAX)
+}
+
+/// Counts the hosts in the first `most` of `parts`.
+fn count_first(parts: &[HostPart], most: usize) -> usize {
+    parts.iter().take(most).map(|part| part.names.len()).sum()
+}
+
 fn hosts(
     out: &mut String,
     hosts: &[HostPart],
@@ -363,17 +378,29 @@ fn hosts(
     shorten: impl Fn(&[String]) -> String,
 ) {
     for host in hosts.iter().take(most) {
-        let (name, status) = (short(&host.name, width), host.status.as_str());
+        let status = host.status.as_str();
+        let (names, more) = first_ones(&host.names);
+        let names = |mark: fn(&str) -> String| {
+            let names: Vec<String> = names.iter().map(|name| mark(&short(name, width))).collect();
+            names.join(", ")
+        };
         let lines = fence(&shorten(&host.lines));
         if folded {
             // Around what is folded Markdown needs an empty line, or it is taken for HTML.
             out.push_str("\n<details><summary>");
-            out.push_str(&entities(&name));
-            out.extend([" ", status, "</summary>\n\n", &lines, "\n</details>\n"]);
+            out.push_str(&names(entities));
+            out.extend([
+                &more,
+                " ",
+                status,
+                "</summary>\n\n",
+                &lines,
+                "\n</details>\n",
+            ]);
         } else {
             out.push_str("\n### ");
-            out.push_str(&code(&name));
-            out.extend([" ", status, "\n\n", &lines]);
+            out.push_str(&names(code));
+            out.extend([&more, " ", status, "\n\n", &lines]);
         }
     }
 }

@@ -54,17 +54,31 @@ impl Redactor {
         hide_durations(&hide_build_directories(&text))
     }
 
-    /// Returns a whole log, as it was but for secrets and user names in URLs, and of a very long one the end.
-    pub fn log(&self, bytes: &[u8]) -> String {
-        const MOST: usize = 16 * 1024 * 1024;
-        let start = bytes.len().saturating_sub(MOST);
-        let mut text = hide_userinfo(&String::from_utf8_lossy(
-            bytes.get(start..).unwrap_or(bytes),
-        ));
+    /// Returns a log, as it was but for secrets and user names in URLs: its last `most` bytes, from the start of a line, below one that says
+    /// how much came before. Of `bytes` so many are missing already as `before` says.
+    pub fn log(&self, bytes: &[u8], before: u64, most: usize) -> String {
+        let mut text = hide_userinfo(&String::from_utf8_lossy(bytes));
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), "***");
         }
-        text
+        let mut start = text.len().saturating_sub(most);
+        if start == 0 && before == 0 {
+            return text;
+        }
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        // A line without its beginning would pass for another one. One that is all there is stays.
+        let rest = text.get(start..).unwrap_or("");
+        start += rest
+            .find('\n')
+            .filter(|at| at + 1 < rest.len())
+            .map_or(0, |at| at + 1);
+        let left_out = before.saturating_add(u64::try_from(start).unwrap_or(u64::MAX));
+        format!(
+            "[{left_out} bytes of this log are left out here: `nix log` has all of it]\n{}",
+            text.get(start..).unwrap_or("")
+        )
     }
 
     /// Returns a text of several lines, each as [`Redactor::line`] makes it.
@@ -313,10 +327,39 @@ mod tests {
     fn a_log_keeps_all_but_what_is_secret() {
         let redactor = Redactor::new(vec!["s3cr3t".to_owned()], Vec::new());
         assert_eq!(
-            redactor.log(b"\x1b[1mtoken s3cr3t\nhttps://u:pw@example.org/x took 1.5s\n\xff"),
+            redactor.log(
+                b"\x1b[1mtoken s3cr3t\nhttps://u:pw@example.org/x took 1.5s\n\xff",
+                0,
+                100
+            ),
             "\x1b[1mtoken ***\nhttps://example.org/x took 1.5s\n\u{fffd}"
         );
-        assert_eq!(redactor.log(&vec![b'x'; 20 << 20]).len(), 16 << 20);
+        let long = |bytes: &[u8], before| redactor.log(bytes, before, 20);
+        let table = [
+            long(b"first line\nsecond line\nlast line\n", 0),
+            long(b"first line\nsecond line\nlast line\n", 1000),
+            long(b"s3cr3t s3cr3t s3cr3t", 7),
+            long(
+                "one line \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}"
+                    .as_bytes(),
+                0,
+            ),
+        ];
+        insta::assert_snapshot!(table.join("\n---\n"), @"
+        [23 bytes of this log are left out here: `nix log` has all of it]
+        last line
+
+        ---
+        [1023 bytes of this log are left out here: `nix log` has all of it]
+        last line
+
+        ---
+        [7 bytes of this log are left out here: `nix log` has all of it]
+        *** *** ***
+        ---
+        [11 bytes of this log are left out here: `nix log` has all of it]
+        éééééééééé
+        ");
     }
 
     proptest! {

@@ -17,7 +17,7 @@ fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
             "after": {"drv_path": path("b.drv"), "out_path": path("b"), "paths": 1, "nar_size": 1},
             "diff": null, "impact": null,
             "failure": (status == "broken").then(|| json!({
-                "stage": "build", "side": "after", "error": foreign, "derivation": path("c.drv"),
+                "stage": "build", "side": "after", "error": format!("{foreign}{}", i / 8), "derivation": path("c.drv"),
                 "log_tail": vec![foreign; log], "log_path": null,
             })),
         })
@@ -160,9 +160,9 @@ fn failures_and_inputs_stay_longest() {
     assert!(whole.contains("\n<details><summary><code>n1</code> changed</summary>\n\n```text\n"));
     for (budget, words) in [
         (whole.len() - 1, "80 more unchanged hosts"),
-        (30_000, "95 more unchanged hosts"),
+        (20_000, "95 more unchanged hosts"),
         (2_000, "more hosts that fail"),
-        (2_000, "### `n0` broken"),
+        (2_000, "### `n0`, `n4` broken"),
         (700, "| `nin2` |"),
     ] {
         let text = body(&report, budget);
@@ -175,6 +175,110 @@ fn failures_and_inputs_stay_longest() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn what_fails_the_same_way_is_told_once() {
+    let mut report = report(80, 0, "n", 1);
+    report.warnings.clear();
+    report.excluded.clear();
+    // All of one kind fail alike, but for one whose log says something else, and one that failed before.
+    for host in &mut report.hosts {
+        host.diff = None;
+        if let Some(failure) = &mut host.failure {
+            failure.error = "builder failed".to_owned();
+            if host.name == "n8" {
+                failure.log_tail = vec!["another log".to_owned()];
+            }
+            if host.name == "n12" {
+                host.status = super::Status::AlreadyBroken;
+            }
+        }
+    }
+    report.hosts.retain(|host| {
+        host.status != super::Status::Unchanged && host.status != super::Status::Changed
+    });
+    report.fleet = super::Fleet::of(&report.hosts);
+    insta::assert_snapshot!(super::to_plain_text(&report), @"
+    40 hosts: 19 broken by the update, 1 broken with and without the update, 20 skipped
+
+    == n0, n4, n16, n20, n24, n28, n32, n36, n40, n44, n48, n52 and 6 more (broken)
+    does not build after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > n
+
+    == n8 (broken)
+    <<< /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-a
+    >>> /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-b
+    does not build after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > another log
+    Closure size: 1 paths.
+
+    == n12 (already-broken)
+    <<< /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-a
+    >>> /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-b
+    does not build before or after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > n
+    Closure size: 1 paths.
+
+    == n3, n7, n11, n15, n19, n23, n27, n31, n35, n39, n43, n47 and 8 more (skipped)
+    n
+    ");
+    insta::assert_snapshot!(super::to_markdown(&report), @"
+    ## 40 hosts: 19 broken by the update, 1 broken with and without the update, 20 skipped
+
+    ### `n0`, `n4`, `n16`, `n20`, `n24`, `n28`, `n32`, `n36`, `n40`, `n44`, `n48`, `n52` and 6 more broken
+
+    ```text
+    does not build after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > n
+    ```
+
+    ### `n8` broken
+
+    ```text
+    <<< /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-a
+    >>> /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-b
+    does not build after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > another log
+    Closure size: 1 paths.
+    ```
+
+    ### `n12` already-broken
+
+    ```text
+    <<< /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-a
+    >>> /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-b
+    does not build before or after the update
+      /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-c.drv
+      builder failed
+      the end of its log:
+      > n
+    Closure size: 1 paths.
+    ```
+
+    <details><summary><code>n3</code>, <code>n7</code>, <code>n11</code>, <code>n15</code>, <code>n19</code>, <code>n23</code>, <code>n27</code>, <code>n31</code>, <code>n35</code>, <code>n39</code>, <code>n43</code>, <code>n47</code> and 8 more skipped</summary>
+
+    ```text
+    n
+    ```
+
+    </details>
+    ");
 }
 
 #[test]

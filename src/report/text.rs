@@ -1,5 +1,6 @@
 //! The report for a terminal, in the layout nvd's users know.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
@@ -54,12 +55,13 @@ pub fn to_text(report: &Report) -> String {
     let mut unchanged = false;
     // What a reader must act on first, what needs no word last.
     for status in Status::ALL {
-        for one in report.with_status(status) {
+        for block in blocks(report, status) {
             // The unchanged ones have one line each, and stand together.
             if status != Status::Unchanged || !std::mem::replace(&mut unchanged, true) {
                 out.push('\n');
             }
-            host(&mut out, one, &names.of_host(one));
+            heading(&mut out, status, &block.names(&names));
+            out.push_str(&block.text);
         }
     }
     out
@@ -226,20 +228,75 @@ pub(super) fn revision(revision: Option<&InputRevision>) -> String {
     }
 }
 
-fn host(out: &mut String, host: &HostReport, name: &str) {
-    let style = match host.status {
+/// What is told of one host, or of several at once, of which there is the same to tell.
+pub(super) struct Block<'a> {
+    pub(super) hosts: Vec<&'a HostReport>,
+    /// What stands below the heading, with styles.
+    pub(super) text: String,
+}
+
+impl Block<'_> {
+    /// Returns what its hosts are called, of many the first ones.
+    fn names(&self, names: &HostNames) -> String {
+        let (shown, more) = first_ones(&self.hosts);
+        let shown: Vec<String> = shown.iter().map(|host| names.of_host(host)).collect();
+        format!("{}{more}", shown.join(", "))
+    }
+}
+
+/// Returns the first ones of a list that is to stand in one line, and how many more there are.
+pub(super) fn first_ones<T>(list: &[T]) -> (&[T], String) {
+    const MOST: usize = 12;
+    match list.get(..MOST) {
+        Some(first) if list.len() > MOST => (first, format!(" and {} more", list.len() - MOST)),
+        _ => (list, String::new()),
+    }
+}
+
+/// Returns the hosts of one status, in the report's order, those that fail the same way or are left open for the same reason together.
+pub(super) fn blocks(report: &Report, status: Status) -> Vec<Block<'_>> {
+    let alike = matches!(
+        status,
+        Status::Broken | Status::AlreadyBroken | Status::Skipped | Status::Unknown
+    );
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    // What is told of it alone decides, for that is what a reader would see twice. What its paths are is told of one alone.
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for host in report.with_status(status) {
+        if alike && host.diff.is_none() {
+            let mut text = String::new();
+            trouble(&mut text, host);
+            let next = blocks.len();
+            let at = *known.entry(text.clone()).or_insert(next);
+            if let Some(block) = blocks.get_mut(at) {
+                block.hosts.push(host);
+                block.text = text;
+                continue;
+            }
+        }
+        let mut text = String::new();
+        body(&mut text, host);
+        blocks.push(Block {
+            hosts: vec![host],
+            text,
+        });
+    }
+    blocks
+}
+
+fn heading(out: &mut String, status: Status, names: &str) {
+    let style = match status {
         Status::Broken | Status::AlreadyBroken => BAD.bold(),
         Status::Mended => GOOD.bold(),
         Status::Skipped | Status::Unknown => CARE.bold(),
         Status::Changed => HEADING,
         Status::Unchanged => PLAIN,
     };
-    line(out, style, &format!("== {name} ({})", host.status.as_str()));
-    body(out, host);
+    line(out, style, &format!("== {names} ({})", status.as_str()));
 }
 
 /// Writes what is below a host's heading.
-pub(super) fn body(out: &mut String, host: &HostReport) {
+fn body(out: &mut String, host: &HostReport) {
     if host.status == Status::Unchanged {
         return;
     }
@@ -249,6 +306,23 @@ pub(super) fn body(out: &mut String, host: &HostReport) {
     if let Some(after) = &host.after {
         line(out, PLAIN, &format!(">>> {}", after.out_path));
     }
+    trouble(out, host);
+    if let Some(diff) = &host.diff {
+        sections(out, diff);
+        let (before, after) = (host.before.as_ref(), host.after.as_ref());
+        let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
+        closure_size(out, diff, paths(before), paths(after));
+    }
+    if let Some(words) = unbuilt(host) {
+        line(out, PLAIN, words);
+    }
+    if let (None, Some(paths)) = (&host.diff, host.after.as_ref().and_then(|side| side.paths)) {
+        line(out, PLAIN, &format!("Closure size: {paths} paths."));
+    }
+}
+
+/// Writes what is wrong with a host, and why.
+fn trouble(out: &mut String, host: &HostReport) {
     if let Some(reason) = &host.reason {
         line(out, CARE, reason);
     }
@@ -276,18 +350,6 @@ pub(super) fn body(out: &mut String, host: &HostReport) {
                 line(out, PLAIN, &format!("  > {text}"));
             }
         }
-    }
-    if let Some(diff) = &host.diff {
-        sections(out, diff);
-        let (before, after) = (host.before.as_ref(), host.after.as_ref());
-        let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
-        closure_size(out, diff, paths(before), paths(after));
-    }
-    if let Some(words) = unbuilt(host) {
-        line(out, PLAIN, words);
-    }
-    if let (None, Some(paths)) = (&host.diff, host.after.as_ref().and_then(|side| side.paths)) {
-        line(out, PLAIN, &format!("Closure size: {paths} paths."));
     }
 }
 

@@ -137,6 +137,7 @@ fn the_configuration_shows_where_each_value_comes_from() {
     # max-jobs                            # not set
     # run-timeout                         # not set
     # build-timeout                       # not set
+    # min-free                            # not set
     accept-flake-config = false           # default
     pass-env = []                         # default
     option.connect-timeout = "7"          # flake/flake-herald.toml line 5

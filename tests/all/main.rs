@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod build;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod evaluation;

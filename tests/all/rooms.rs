@@ -25,8 +25,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("lib", &[]),
     (
         "main",
-        &["cli", "config", "command", "exit", "pipeline", "report"],
+        &[
+            "cli", "config", "command", "exit", "pipeline", "report", "log",
+        ],
     ),
+    // Of the binary: how the log and the progress look.
+    ("log", &["cli", "config", "pipeline", "report"]),
 ];
 
 /// What a room may not reach for, however it is spelled.

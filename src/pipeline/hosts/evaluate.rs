@@ -1,6 +1,6 @@
 //! Evaluating both sides of every host, in batches.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
@@ -10,10 +10,10 @@ use futures_util::future::try_join_all;
 
 use crate::flake::Host;
 use crate::nix::{Batch, EvalFailure, EvalResult, Fault, Nix};
-use crate::pipeline::Error;
 use crate::pipeline::judge::{BuildState, SideState};
 use crate::pipeline::request::{Machine, Request};
 use crate::pipeline::source::Source;
+use crate::pipeline::{Context, Error, Progress, ProgressEvent};
 
 use super::{Look, Sides, count};
 
@@ -23,7 +23,7 @@ pub(in crate::pipeline) async fn systems(
     source: &Source,
     hosts: &[Host],
     request: &Request,
-    machine: &Machine,
+    context: &Context,
     scratch: &Path,
 ) -> Result<Vec<Option<String>>, Error> {
     let lock = match &source.base_lock {
@@ -41,7 +41,16 @@ pub(in crate::pipeline) async fn systems(
             lock
         }
     };
-    let results = evaluate_all(nix, source, &[&lock], hosts, request, machine).await?;
+    let results = evaluate_all(
+        nix,
+        source,
+        &[&lock],
+        hosts,
+        request,
+        &context.machine,
+        &*context.progress,
+    )
+    .await?;
     let mut systems = Vec::with_capacity(hosts.len());
     for (result, host) in results.into_iter().flatten().zip(hosts) {
         systems.push(match result {
@@ -70,6 +79,7 @@ pub(super) async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
         look.hosts,
         look.request,
         look.machine,
+        &**look.progress,
     )
     .await?
     .into_iter();
@@ -122,6 +132,7 @@ async fn evaluate_all(
     hosts: &[Host],
     request: &Request,
     machine: &Machine,
+    progress: &dyn Progress,
 ) -> Result<Vec<Vec<EvalResult>>, Error> {
     let flake = &source.reference;
     let asked = in_batches(
@@ -129,6 +140,7 @@ async fn evaluate_all(
         hosts,
         request,
         machine,
+        progress,
         async |lock, hosts, share| Ok(nix.evaluate(flake, lock, hosts, share).await?),
     )
     .await?;
@@ -157,6 +169,7 @@ pub(super) async fn in_batches<T>(
     hosts: &[Host],
     request: &Request,
     machine: &Machine,
+    progress: &dyn Progress,
     ask: impl AsyncFn(&Path, &[Host], Option<u64>) -> Result<Batch<T>, Error>,
 ) -> Result<Vec<Vec<Option<T>>>, Error> {
     let jobs = request.eval_jobs(machine);
@@ -170,6 +183,7 @@ pub(super) async fn in_batches<T>(
         .map(|_| hosts.iter().map(|_| None).collect())
         .collect();
     let results = RefCell::new(results);
+    let (answered, all) = (Cell::new(0), hosts.len().saturating_mul(locks.len()));
     let next = || queue.borrow_mut().next();
     let worker = async || {
         while let Some(piece) = next() {
@@ -183,6 +197,11 @@ pub(super) async fn in_batches<T>(
                 );
                 queue.borrow_mut().was_too_big(&piece);
             }
+            answered.set(answered.get() + batch.results.len());
+            progress.tell(&ProgressEvent::Evaluated {
+                done: answered.get(),
+                of: all,
+            });
             if let Some(list) = results.borrow_mut().get_mut(piece.lock) {
                 for (at, result) in piece.hosts.zip(batch.results) {
                     if let Some(slot) = list.get_mut(at) {

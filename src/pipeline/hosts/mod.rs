@@ -6,6 +6,7 @@ mod unbuilt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::closure::{self, Closures, Graph, StorePath, diff};
 use crate::flake::Host;
@@ -19,7 +20,7 @@ use super::judge::{BuildState, SideState, Verdict, judge};
 use super::locks::Locks;
 use super::request::{Machine, Request};
 use super::source::Source;
-use super::{Error, Steps};
+use super::{Error, Progress, Steps};
 
 pub(super) use self::evaluate::systems;
 
@@ -31,6 +32,7 @@ pub(super) struct Look<'a> {
     pub hosts: &'a [Host],
     pub request: &'a Request,
     pub machine: &'a Machine,
+    pub progress: &'a Arc<dyn Progress>,
     /// Where garbage-collector roots stand until the report is done.
     pub scratch: &'a Path,
     /// Where whole logs of failed builds go.
@@ -75,7 +77,7 @@ impl Sides {
 }
 
 /// Looks at every host: evaluates both sides and, where it is asked for, builds what differs and compares the closures.
-pub(super) async fn look(look: Look<'_>) -> Result<Looked, Error> {
+pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
     look.steps.begin(
         "evaluate",
         &format!(
@@ -110,17 +112,7 @@ pub(super) async fn look(look: Look<'_>) -> Result<Looked, Error> {
             "build",
             &format!("Building what differs on {}", count(differ.len(), "host")),
         );
-        let file = look.source.path.join("flake.nix");
-        let states = build(
-            look.nix,
-            &file,
-            &derivations,
-            &sides,
-            look.scratch,
-            &look.request.overdue(),
-            &mut warnings,
-        )
-        .await?;
+        let states = build(&mut look, &derivations, &sides, &mut warnings).await?;
         for side in sides.iter_mut().flat_map(Sides::each_mut) {
             if let SideState::Evaluated(evaluated, state) = side
                 && let Some(found) = states.get(&evaluated.drv)
@@ -275,7 +267,14 @@ fn failure(
     }
 }
 
-/// Writes the whole log of every failed derivation to a file. Returns the files' paths.
+/// How much of a failed build's log is kept in a file, in bytes: its end. The file goes where jobs keep their results, often for months,
+/// and Nix has the whole.
+const LOG_KEPT: usize = 1024 * 1024;
+
+/// How much more is read than kept, so that no secret is cut in two before it is looked for.
+const LOG_MARGIN: usize = 64 * 1024;
+
+/// Writes the log of every failed derivation to a file, of a long one the end. Returns the files' paths.
 async fn save_logs(
     look: &Look<'_>,
     sides: &[Sides],
@@ -294,7 +293,7 @@ async fn save_logs(
         })
         .collect();
     for drv in failed {
-        let log = match look.nix.log(drv).await {
+        let log = match look.nix.log(drv, LOG_KEPT + LOG_MARGIN).await {
             Ok(Some(log)) => log,
             Ok(None) => continue,
             Err(error) if error.is_stop() => return Err(error.into()),
@@ -306,7 +305,7 @@ async fn save_logs(
         let name = drv.base_name();
         let name = name.strip_suffix(".drv").unwrap_or(name);
         let file = dir.join(format!("{name}.log"));
-        let log = look.redactor.log(&log);
+        let log = look.redactor.log(&log.bytes, log.before, LOG_KEPT);
         let kept = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, log));
         if let Err(error) = kept {
             warnings.push(format!("the log of {} is not kept: {error}", drv.name()));

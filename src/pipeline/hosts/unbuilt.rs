@@ -98,6 +98,7 @@ async fn compare(look: &Look<'_>, hosts: &[Host]) -> Result<BTreeMap<HostId, Clo
         hosts,
         look.request,
         look.machine,
+        &**look.progress,
         async |lock, hosts, share| Ok(nix.selected_packages(flake, lock, hosts, share).await?),
     )
     .await?
