@@ -84,12 +84,17 @@ impl NixError {
             Self::Unlocked { .. } | Self::NoLock(_) => Some(
                 "commit what is in the input's directory, or leave it as it is locked with --exclude-input NAME".to_owned(),
             ),
-            Self::Unreachable { keepable: true, .. } => Some(
-                "--on-unreachable keep leaves it as it is locked, and updates the others".to_owned(),
-            ),
-            Self::Unreachable { .. } => Some(
-                "there is no doing without it: mend its address in flake.nix, or see that it can be reached from here".to_owned(),
-            ),
+            Self::Unreachable { keepable, call, .. } => {
+                let known = call.stderr().and_then(|stderr| message::hint(&stderr.text()));
+                known.or_else(|| {
+                    let hint = if *keepable {
+                        "--on-unreachable keep leaves it as it is locked, and updates the others"
+                    } else {
+                        "there is no doing without it: mend its address in flake.nix, or see that it can be reached from here"
+                    };
+                    Some(hint.to_owned())
+                })
+            }
             Self::NoDerivation(_) | Self::NoInput(_) | Self::Unreadable { .. } | Self::File { .. } | Self::Store(_) => None,
         }
     }

@@ -151,7 +151,8 @@ pub(super) struct Unreachable {
 ///
 /// A flake that was fetched and is wrong, a lock that lies about a hash and a full disk are something else.
 pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
-    const ELSE: [&str; 4] = [
+    const ELSE: [&str; 5] = [
+        "cannot connect to socket",
         "NAR hash mismatch",
         "No space left on device",
         "Disk quota exceeded",
@@ -184,8 +185,11 @@ pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
         .iter()
         .rev()
         .filter_map(|line| line.strip_prefix("fatal: "))
-        // That one is about the cache, and comes of the others.
-        .find(|words| !words.starts_with("Refusing to point HEAD"))
+        // These come of another, which stands before them.
+        .find(|words| {
+            !words.starts_with("Refusing to point HEAD")
+                && !words.starts_with("Could not read from remote repository")
+        })
         .map_or_else(String::new, |words| format!("{words}; "));
     Some(Unreachable {
         input,
