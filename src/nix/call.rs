@@ -9,7 +9,7 @@ use crate::closure::StorePath;
 use crate::command::Cmd;
 use crate::flake::FlakeRef;
 
-use super::NixVersion;
+use super::probe::{Spelling, Update};
 
 /// What the user asked to be handed to every call.
 #[derive(Debug, Clone, Default)]
@@ -106,13 +106,17 @@ pub(super) fn version() -> Cmd {
     Cmd::new("nix").arg("--version")
 }
 
+/// Asks for every command and its flags. Opens no store, and answers only if nothing else is on the command line.
+pub(super) fn dump_cli() -> Cmd {
+    Cmd::new("nix").arg("__dump-cli")
+}
+
 /// Asks for the settings in force.
-pub(super) fn settings(options: &Options, version: &NixVersion) -> Cmd {
-    // Renamed in 2.20.
-    let words: &[&str] = if version.number < (2, 20) {
-        &["show-config"]
-    } else {
+pub(super) fn settings(options: &Options, spelling: Spelling) -> Cmd {
+    let words: &[&str] = if spelling.config_show {
         &["config", "show"]
+    } else {
+        &["show-config"]
     };
     nix(options).args(words.iter().copied()).arg("--json")
 }
@@ -129,13 +133,32 @@ pub(super) fn complete_lock(options: &Options, flake: &FlakeRef, base: &Path, in
 }
 
 /// Updates `inputs` (all where empty) into `into`; the working tree keeps its lock.
-pub(super) fn update(options: &Options, flake: &FlakeRef, inputs: &[String], into: &Path) -> Cmd {
-    fetching(options)
-        .args(["flake", "update", "--flake"])
-        .arg(flake.as_str())
-        .args(inputs)
-        .arg("--output-lock-file")
-        .arg(into)
+pub(super) fn update(
+    options: &Options,
+    spelling: Spelling,
+    flake: &FlakeRef,
+    inputs: &[String],
+    into: &Path,
+) -> Cmd {
+    let cmd = match spelling.update {
+        Update::Update => fetching(options)
+            .args(["flake", "update", "--flake"])
+            .arg(flake.as_str())
+            .args(inputs),
+        Update::Lock => {
+            let cmd = fetching(options)
+                .args(["flake", "lock"])
+                .arg(flake.as_str());
+            if inputs.is_empty() {
+                cmd.arg("--recreate-lock-file")
+            } else {
+                inputs
+                    .iter()
+                    .fold(cmd, |cmd, input| cmd.arg("--update-input").arg(input))
+            }
+        }
+    };
+    cmd.arg("--output-lock-file").arg(into)
 }
 
 /// Applies `function` to the flake's outputs as its own lock has them.

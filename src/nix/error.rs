@@ -19,6 +19,14 @@ pub enum NixError {
         /// What was found.
         found: NixVersion,
     },
+    /// The Nix on `PATH` is not Nix itself, and lacks a command or a flag.
+    #[error("Nix {nix} lacks what is needed: {what}")]
+    Lacks {
+        /// What was found.
+        nix: NixVersion,
+        /// Commands and flags, as they would be typed.
+        what: String,
+    },
     /// Nix answered with something that is not understood.
     #[error("{what} cannot be read from Nix's answer: {detail}")]
     Unreadable {
@@ -80,6 +88,10 @@ impl NixError {
             Self::Command(error) if error.is_overdue() => error.hint(),
             Self::Command(error) => message::hint(&error.stderr()?.text()),
             Self::TooOld { .. } => Some("update Nix: https://nix.dev/manual/nix/latest/installation/upgrading".to_owned()),
+            Self::Lacks { .. } => Some(format!(
+                "use Nix {}.{} or newer, or a current release of Lix or Determinate Nix",
+                MINIMUM_NIX.0, MINIMUM_NIX.1
+            )),
             Self::StaleLock => Some("run `nix flake lock` on it first".to_owned()),
             Self::Unlocked { .. } | Self::NoLock(_) => Some(
                 "commit what is in the input's directory, or leave it as it is locked with --exclude-input NAME".to_owned(),

@@ -40,7 +40,13 @@ impl Nix {
         into: &Path,
     ) -> Result<(), NixError> {
         let output = self
-            .run(&call::update(&self.options, flake, inputs, into))
+            .run(&call::update(
+                &self.options,
+                self.spelling,
+                flake,
+                inputs,
+                into,
+            ))
             .await
             .map_err(|error| unreachable(error, true))?;
         self.warnings.read(output.stderr.bytes());

@@ -324,10 +324,15 @@ impl Warnings {
             if Self::WORTH.iter().any(|start| warning.starts_with(start))
                 || refuses_setting(warning)
             {
-                let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.insert(format!("Nix: {warning}"));
+                self.add(format!("Nix: {warning}"));
             }
         }
+    }
+
+    /// Keeps a warning of our own.
+    pub(super) fn add(&self, warning: String) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(warning);
     }
 
     /// Returns the warnings kept, sorted.

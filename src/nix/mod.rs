@@ -12,6 +12,7 @@ mod eval;
 mod lock;
 mod message;
 mod packages;
+mod probe;
 mod settings;
 mod space;
 mod store;
@@ -27,9 +28,11 @@ pub use eval::{Batch, EvalFailure, EvalResult, Evaluated, Fault};
 pub use message::Warnings;
 pub use settings::{Machines, Settings};
 pub use space::free_space;
-pub use version::{MINIMUM_NIX, NixVersion};
+pub use version::{Flavour, MINIMUM_NIX, NixVersion};
 
 use crate::command::{Cmd, CommandError, Door, Output};
+
+use self::probe::Spelling;
 
 /// The Nix on `PATH`, spoken to through its commands.
 #[derive(Debug, Clone)]
@@ -37,6 +40,7 @@ pub struct Nix {
     door: Door,
     options: Options,
     version: NixVersion,
+    spelling: Spelling,
     warnings: Warnings,
 }
 
@@ -45,14 +49,18 @@ impl Nix {
     ///
     /// # Errors
     ///
-    /// There is none on `PATH`, its version is not understood, or it is older than [`MINIMUM_NIX`].
+    /// There is none on `PATH`, its version is not understood, it is older than [`MINIMUM_NIX`], or it is somebody else's and
+    /// lacks what is needed.
     pub async fn connect(door: Door, options: Options) -> Result<Self, NixError> {
         let version = NixVersion::of(&door).await?;
+        let warnings = Warnings::default();
+        let spelling = Spelling::of(&door, &version, &warnings).await?;
         Ok(Self {
             door,
             options,
             version,
-            warnings: Warnings::default(),
+            spelling,
+            warnings,
         })
     }
 

@@ -112,7 +112,7 @@ impl Nix {
     /// Nix fails, or its answer is not understood. A machines file that is missing is none, as for Nix.
     pub async fn settings(&self) -> Result<Settings, NixError> {
         let output = self
-            .run(&call::settings(&self.options, &self.version))
+            .run(&call::settings(&self.options, self.spelling))
             .await?;
         self.warnings.read(output.stderr.bytes());
         parse(&output.stdout, |path| std::fs::read_to_string(path).ok())

@@ -19,8 +19,8 @@ use crate::forge::{ForgeKind, Habits};
 use crate::git::{BranchName, Identity, RepoSlug, SignHow, Signing};
 use crate::nix;
 use crate::report::{
-    MAX_BYTES, Outcome, Plan, PlanError, PlanHost, Report, Templates, defused, to_json,
-    to_markdown, to_plain_text, to_text,
+    MAX_BYTES, Outcome, Plan, PlanError, PlanHost, Report, Templates, defused, to_markdown,
+    to_plain_text, to_text, write_json,
 };
 
 use super::publish::{PublishError, Publishing, RunnerSays, Wishes};
@@ -218,7 +218,6 @@ async fn finish(
         }
     }
     let code = failed.as_ref().map_or(code, exit::of_error);
-    let text = rendered(config, &report, world);
     // The step is over: what follows is the result, and no part of a folded group.
     tracing::info!(target: super::STEP, "");
     if let Some(pull) = &report.pull_request {
@@ -229,7 +228,7 @@ async fn finish(
     }
     // Hours may have gone into it: where one way to its reader fails, the other is still tried.
     let delivered = delivery.deliver(&report, &lock, code);
-    let printed = print(world, config, &text);
+    let printed = print_report(world, config, &report);
     if let Err(error) = delivered.and(printed) {
         // The runner may have been told otherwise; of two values the later one counts. That it cannot be told is said below.
         drop(delivery.fail(exit::ERROR));
@@ -409,7 +408,12 @@ fn bot(kind: RunnerKind) -> Identity {
     }
 }
 
-fn rendered(config: &Config, report: &Report, world: &Surroundings<'_>) -> String {
+/// Prints the report in the format asked for.
+fn print_report(
+    world: &mut Surroundings<'_>,
+    config: &Config,
+    report: &Report,
+) -> Result<(), Error> {
     let default = if world.terminal {
         cli::Format::Text
     } else {
@@ -420,12 +424,14 @@ fn rendered(config: &Config, report: &Report, world: &Surroundings<'_>) -> Strin
         .format
         .as_ref()
         .map_or(default, |format| format.value);
-    match format {
+    let text = match format {
         cli::Format::Text if world.styled => to_text(report),
         cli::Format::Text => to_plain_text(report),
         cli::Format::Markdown => to_markdown(report),
-        cli::Format::Json => to_json(report),
-    }
+        // In its one line no runner finds a command.
+        cli::Format::Json => return printed(write_json(report, &mut *world.stdout)),
+    };
+    print(world, config, &text)
 }
 
 /// Makes `request` ask for what the plan in `file` asks for.
@@ -585,7 +591,7 @@ async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, E
         return Err(Error::NoOutput);
     };
     // A place that will not do is found before the work.
-    drop(super::stage(output, b"")?);
+    drop(super::stage(output, Box::new(|_| Ok(())))?);
     let lock = super::lock(&request, &context).await?;
     super::replace(output, &lock.bytes)?;
     super::origin::write(output, &lock)?;
@@ -605,10 +611,15 @@ fn print(world: &mut Surroundings<'_>, config: &Config, text: &str) -> Result<()
     } else {
         text
     };
-    let written = world
-        .stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| world.stdout.flush());
+    printed(
+        world
+            .stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| world.stdout.flush()),
+    )
+}
+
+fn printed(written: io::Result<()>) -> Result<(), Error> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(Error::Stdout),

@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::report::{
-    HostReport, Operation, Report, Status, defused, to_json, to_markdown, to_plain_text,
+    HostReport, Operation, Report, Status, defused, to_markdown, to_plain_text, write_json,
 };
 
 use super::error::bare;
-use super::{Error, Request};
+use super::{Contents, Error, Request};
 
 /// The files of a report.
 const FILES: [&str; 4] = ["report.md", "report.json", "report.txt", "flake.lock"];
@@ -123,14 +123,18 @@ impl Delivery {
     /// A file cannot be written.
     pub fn deliver(&self, report: &Report, lock: &[u8], code: u8) -> Result<(), Error> {
         if let Some(dir) = &self.directory {
-            let texts = [to_markdown(report), to_json(report), to_plain_text(report)];
-            let bytes = texts.iter().map(String::as_bytes).chain([lock]);
+            let contents: [Contents<'_>; FILES.len()] = [
+                Box::new(|file| file.write_all(to_markdown(report).as_bytes())),
+                Box::new(|file| write_json(report, file)),
+                Box::new(|file| file.write_all(to_plain_text(report).as_bytes())),
+                Box::new(|file| file.write_all(lock)),
+            ];
             let files = FILES.map(|name| dir.join(name));
             // Where the disk is full, that is found while nothing is in its place yet.
             let staged = files
                 .iter()
-                .zip(bytes)
-                .map(|(file, bytes)| super::stage(file, bytes))
+                .zip(contents)
+                .map(|(file, contents)| super::stage(file, contents))
                 .collect::<Result<Vec<_>, _>>()?;
             for file in staged {
                 file.put()?;

@@ -16,7 +16,7 @@ mod text;
 
 pub use budget::body;
 pub use clean::{Redactor, defused};
-pub use json::to_json;
+pub use json::{to_json, write_json};
 pub use markdown::to_markdown;
 pub use merge::{MAX_BYTES, MergeError, ReadError, merge, parse};
 pub use model::{

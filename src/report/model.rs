@@ -87,7 +87,7 @@ pub struct Tool {
 /// The Nix in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NixInfo {
-    /// Its version as it prints it.
+    /// Its version as it prints it; for one that is not Nix itself with its name, as in `2.93.3 (Lix)`.
     pub version: String,
     /// Its store's directory, such as `/nix/store`.
     pub store_dir: String,
@@ -619,17 +619,19 @@ struct Unseen {
 #[derive(Default)]
 struct Hash {
     sha: Sha256,
-    /// What follows a slash and may be a hash.
-    held: Option<Vec<u8>>,
+    /// Whether what comes next may be a hash, for it follows a slash.
+    holding: bool,
+    /// What has come of it.
+    held: Vec<u8>,
 }
 
 impl Hash {
     const LENGTH: usize = 32;
 
     fn release(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.sha.update(held);
-        }
+        self.sha.update(&self.held);
+        self.held.clear();
+        self.holding = false;
     }
 
     /// Returns the hash in hex.
@@ -643,29 +645,23 @@ impl std::io::Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
-            match &mut self.held {
-                None => {
-                    let end = rest
-                        .iter()
-                        .position(|byte| *byte == b'/')
-                        .map_or(rest.len(), |at| at + 1);
-                    let (plain, after) = rest.split_at(end);
-                    self.sha.update(plain);
-                    if plain.ends_with(b"/") {
-                        self.held = Some(Vec::with_capacity(Self::LENGTH));
-                    }
-                    rest = after;
+            if !self.holding {
+                let end = rest
+                    .iter()
+                    .position(|byte| *byte == b'/')
+                    .map_or(rest.len(), |at| at + 1);
+                let (plain, after) = rest.split_at(end);
+                self.sha.update(plain);
+                self.holding = plain.ends_with(b"/");
+                rest = after;
+            } else if self.held.len() < Self::LENGTH && byte.is_ascii_alphanumeric() {
+                self.held.push(byte);
+                rest = after;
+            } else {
+                if self.held.len() == Self::LENGTH && byte == b'-' {
+                    self.held.clear();
                 }
-                Some(held) if held.len() < Self::LENGTH && byte.is_ascii_alphanumeric() => {
-                    held.push(byte);
-                    rest = after;
-                }
-                Some(held) => {
-                    if held.len() == Self::LENGTH && byte == b'-' {
-                        held.clear();
-                    }
-                    self.release();
-                }
+                self.release();
             }
         }
         Ok(bytes.len())

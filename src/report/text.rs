@@ -52,19 +52,43 @@ pub fn to_text(report: &Report) -> String {
         return out;
     }
     let names = HostNames::of(report);
-    let mut unchanged = false;
     // What a reader must act on first, what needs no word last.
     for status in Status::ALL {
+        if status == Status::Unchanged {
+            let unchanged = report.with_status(status).map(|host| names.of_host(host));
+            unchanged_hosts(&mut out, &unchanged.collect::<Vec<_>>());
+            continue;
+        }
         for block in blocks(report, status) {
-            // The unchanged ones have one line each, and stand together.
-            if status != Status::Unchanged || !std::mem::replace(&mut unchanged, true) {
-                out.push('\n');
-            }
+            out.push('\n');
             heading(&mut out, status, &block.names(&names));
             out.push_str(&block.text);
         }
     }
     out
+}
+
+/// Writes one heading for all unchanged hosts, broken between names where it gets long: there may be hundreds of them.
+fn unchanged_hosts(out: &mut String, names: &[String]) {
+    const WIDTH: usize = 100;
+    if names.is_empty() {
+        return;
+    }
+    let mut text = "==".to_owned();
+    out.push('\n');
+    for (i, name) in names.iter().enumerate() {
+        let end = if i + 1 == names.len() {
+            " (unchanged)"
+        } else {
+            ","
+        };
+        if text.len() > 2 && text.chars().count() + name.chars().count() + end.len() >= WIDTH {
+            line(out, PLAIN, &text);
+            text = "  ".to_owned();
+        }
+        text.extend([" ", name, end]);
+    }
+    line(out, PLAIN, &text);
 }
 
 /// Returns the report as text without styles.
@@ -597,5 +621,24 @@ mod tests {
         .map(signed_size)
         .join(" ");
         insta::assert_snapshot!(sizes, @"+0B +1B -1023B +1.0KiB +1.5MiB -5.0GiB +8388608.0TiB -8388608.0TiB");
+    }
+
+    #[test]
+    fn unchanged_hosts_stand_together() {
+        let text = |count: usize| {
+            let names: Vec<String> = (1..=count).map(|i| format!("web{i}")).collect();
+            let mut out = String::new();
+            unchanged_hosts(&mut out, &names);
+            out
+        };
+        assert_eq!(text(0), "");
+        assert_eq!(text(1), "\n== web1 (unchanged)\n");
+        insta::assert_snapshot!(text(40), @"
+
+        == web1, web2, web3, web4, web5, web6, web7, web8, web9, web10, web11, web12, web13, web14, web15,
+           web16, web17, web18, web19, web20, web21, web22, web23, web24, web25, web26, web27, web28, web29,
+           web30, web31, web32, web33, web34, web35, web36, web37, web38, web39, web40 (unchanged)
+        ");
+        assert!(text(2000).lines().all(|line| line.len() <= 100));
     }
 }

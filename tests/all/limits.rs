@@ -213,42 +213,6 @@ fn stopped_by(signal: &str, code: i32) {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
-fn a_nix_that_will_not_do_is_named() {
-    let mut fleet = Fleet::new();
-    let shim = fleet.shim();
-    shim.fault(
-        fleet.env(),
-        "nix",
-        "--version",
-        "echo 'nix (Nix) 2.8.0'; exit 0",
-    );
-    let mut said = vec![fleet.run(["report"]).code(1).stderr];
-    shim.fault(fleet.env(), "nix", "--version", "echo nothing; exit 0");
-    said.push(fleet.run(["report"]).code(1).stderr);
-    fleet.env_mut().set("PATH", "/nonexistent");
-    said.push(
-        fleet
-            .env()
-            .run_in(&fleet.flake(), ["report"])
-            .code(1)
-            .stderr,
-    );
-    insta::assert_snapshot!(said.join("\n"), @r#"
-    Staging the update …
-    Error: Nix 2.8.0 is too old: 2.19 or newer is needed
-    Hint: update Nix: https://nix.dev/manual/nix/latest/installation/upgrading
-
-    Staging the update …
-    Error: the version of Nix cannot be read from Nix's answer: nothing
-
-    Staging the update …
-    Error: `nix --version` could not be started: program "nix" not found
-    Hint: Nix must be installed and on PATH: https://nixos.org/download
-    "#);
-}
-
-#[test]
-#[ignore = "needs nix: run scripts/test"]
 fn what_the_daemon_ignores_is_a_warning_of_the_report() {
     let mut fleet = Fleet::new();
     fleet.bump(&["nginx=1.26.1"]);

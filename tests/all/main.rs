@@ -27,6 +27,8 @@ mod locks;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod nixes;
+#[cfg(test)]
 mod no_build;
 #[cfg(test)]
 mod publish;
