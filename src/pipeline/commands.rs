@@ -71,7 +71,7 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
             print(world, config, &config.show())?;
             Ok(exit::CHANGED)
         }
-        Command::Run | Command::Report => run_report(config, world).await,
+        Command::Run | Command::Report => Box::pin(run_report(config, world)).await,
         Command::Publish => run_publish(config, world).await,
         Command::Hosts => run_hosts(config, world).await,
         Command::Lock => run_lock(config, world).await,

@@ -1,17 +1,18 @@
 //! The report as Markdown within a budget of bytes: shortened by importance, never in the middle of a fence, a table or a fold.
 
 use super::clean::is_unseen;
+use super::common::{Fleetwide, common};
 use super::markdown::{cell, code, entities, fence};
-use super::text::{HostNames, blocks, first_ones, headline, revision, to_build};
-use super::{Outcome, Report, Status};
+use super::text::{HostNames, ROWS, blocks, first_ones, headline, revision, set_heading, to_build};
+use super::{HostReport, Outcome, Report, Status};
 
 /// Where the rest is, once something is left out.
 const ELSEWHERE: &str = "see `report.md` in `--output-dir` or the job's summary";
 
 /// Returns the report as Markdown of at most `budget` bytes.
 ///
-/// What does not fit goes in a fixed order: names of unchanged hosts, packages of changed hosts, logs, whole hosts;
-/// failures and inputs stay longest. Each cut says how much it left out.
+/// What does not fit goes in a fixed order: names of unchanged hosts, packages of changed hosts, logs, whole hosts, what
+/// many hosts have in common; failures and inputs stay longest. Each cut says how much it left out.
 pub fn body(report: &Report, budget: usize) -> String {
     let parts = Parts::of(report);
     for limits in std::iter::once(&Limits::NONE).chain(&Limits::STEPS) {
@@ -59,6 +60,8 @@ pub(super) struct Limits {
     failures: usize,
     warnings: usize,
     inputs: usize,
+    /// Changes that a set of hosts has in common.
+    common: usize,
     /// Characters of one line or name.
     width: usize,
 }
@@ -73,6 +76,7 @@ impl Limits {
         failures: usize::MAX,
         warnings: usize::MAX,
         inputs: usize::MAX,
+        common: ROWS,
         width: usize::MAX,
     };
 
@@ -103,6 +107,7 @@ impl Limits {
             excluded: 0,
             failure_lines: 16,
             warnings: 10,
+            common: 10,
             width: 200,
             ..failing
         };
@@ -142,6 +147,7 @@ impl Limits {
                 hosts: 0,
                 failures: 20,
                 failure_lines: 10,
+                common: 5,
                 inputs: 100,
                 warnings: 5,
                 ..few
@@ -149,6 +155,7 @@ impl Limits {
             Self {
                 hosts: 0,
                 failures: 8,
+                common: 0,
                 failure_lines: 6,
                 inputs: 40,
                 warnings: 3,
@@ -157,6 +164,7 @@ impl Limits {
             Self {
                 hosts: 0,
                 failures: 3,
+                common: 0,
                 failure_lines: 6,
                 inputs: 20,
                 warnings: 1,
@@ -166,6 +174,7 @@ impl Limits {
             Self {
                 hosts: 0,
                 failures: 1,
+                common: 0,
                 failure_lines: 4,
                 inputs: 5,
                 warnings: 1,
@@ -175,6 +184,7 @@ impl Limits {
             Self {
                 hosts: 0,
                 failures: 0,
+                common: 0,
                 failure_lines: 0,
                 inputs: 3,
                 warnings: 0,
@@ -192,6 +202,8 @@ pub(super) struct Parts<'a> {
     failing: Vec<HostPart>,
     others: Vec<HostPart>,
     unchanged: Vec<String>,
+    names: HostNames,
+    fleet: Fleetwide<'a>,
 }
 
 /// What is told of a host, or of several that have the same to tell.
@@ -209,21 +221,27 @@ impl<'a> Parts<'a> {
             failing: Vec::new(),
             others: Vec::new(),
             unchanged: Vec::new(),
+            names: HostNames::of(report),
+            fleet: Fleetwide::default(),
         };
         if report.outcome == Outcome::LockUnchanged {
             return parts;
         }
-        let names = HostNames::of(report);
+        parts.fleet = common(report);
         for status in Status::ALL {
             if status == Status::Unchanged {
                 let unchanged = report.with_status(status);
-                parts.unchanged = unchanged.map(|host| names.of_host(host)).collect();
+                parts.unchanged = unchanged.map(|host| parts.names.of_host(host)).collect();
                 continue;
             }
             for block in blocks(report, status) {
                 let text = anstream::adapter::strip_str(&block.text).to_string();
                 let part = HostPart {
-                    names: block.hosts.iter().map(|host| names.of_host(host)).collect(),
+                    names: block
+                        .hosts
+                        .iter()
+                        .map(|host| parts.names.of_host(host))
+                        .collect(),
                     status,
                     lines: text.lines().map(str::to_owned).collect(),
                 };
@@ -272,6 +290,7 @@ impl<'a> Parts<'a> {
         );
         self.inputs(&mut out, limits);
         self.excluded(&mut out, limits);
+        self.fleetwide(&mut out, limits);
         // One host is what the reader came for; of many each is opened by who asks for it.
         let folded = self.failing.len() + self.others.len() > 1;
         hosts(
@@ -328,6 +347,24 @@ impl<'a> Parts<'a> {
             out.push_str(" |\n");
         }
         more(out, inputs.len(), limits.inputs, "input", "inputs");
+    }
+
+    fn fleetwide(&self, out: &mut String, limits: &Limits) {
+        if self.fleet.sets.is_empty() || limits.common == 0 {
+            return;
+        }
+        out.push_str("\n### On many hosts\n");
+        let name = |host: &HostReport| code(&short(&self.names.of_host(host), limits.width));
+        for set in &self.fleet.sets {
+            let (shown, more) = set.first_rows(limits.common);
+            let mut rows: Vec<String> = shown.iter().map(|row| short(row, limits.width)).collect();
+            rows.extend(more);
+            out.extend(["\n", &set_heading(set, self.fleet.of, name), "\n\n"]);
+            out.push_str(&fence(&rows.join("\n")));
+        }
+        if let Some(rest) = self.fleet.rest() {
+            out.extend(["\n", &rest, "\n"]);
+        }
     }
 
     fn excluded(&self, out: &mut String, limits: &Limits) {

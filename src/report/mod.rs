@@ -2,6 +2,7 @@
 
 mod budget;
 mod clean;
+mod common;
 mod json;
 mod markdown;
 mod merge;

@@ -8,6 +8,21 @@ use super::{Report, Templates, body, summary};
 
 fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
     let path = |name: &str| format!("/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-{name}");
+    let version =
+        |version: &str| json!([{"version": version, "outputs": ["out"], "paths": [path("x")]}]);
+    let change = |name: &str, from: &str| {
+        json!({
+            "name": name, "before": version(from), "after": version("2"), "change": "upgraded", "selected": "no", "size_delta": 1,
+        })
+    };
+    let diff = |i: usize| {
+        json!({
+            "changed": [change(&format!("{foreign}all"), foreign), change(&format!("{foreign}half"), &(i / 4 % 2).to_string()),
+                change(&format!("{foreign}{i}"), "1")],
+            "added": [], "removed": [], "selection": [], "rebuilt": [], "configuration": [],
+            "paths_added": 1, "paths_removed": 1, "size_delta": 1,
+        })
+    };
     let host = |i: usize| {
         let status = ["broken", "changed", "unchanged", "skipped"][i % 4];
         json!({
@@ -15,7 +30,7 @@ fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
             "reason": (status == "skipped").then_some(foreign),
             "before": {"drv_path": path("a.drv"), "out_path": path("a"), "paths": 1, "nar_size": 1},
             "after": {"drv_path": path("b.drv"), "out_path": path("b"), "paths": 1, "nar_size": 1},
-            "diff": null, "impact": null,
+            "diff": (status == "changed").then(|| diff(i)), "impact": null,
             "failure": (status == "broken").then(|| json!({
                 "stage": "build", "side": "after", "error": format!("{foreign}{}", i / 8), "derivation": path("c.drv"),
                 "log_tail": vec![foreign; log], "log_path": null,
@@ -364,4 +379,55 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_many_hosts_have_in_common_is_said_before_each_is_told_of() {
+    let few = super::to_plain_text(&report(40, 1, "n", 1));
+    assert!(!few.contains("hosts that change"), "{few}");
+    let many = report(44, 1, "n", 1);
+    let text = super::to_plain_text(&many);
+    let (_, text) = text.split_once("\nOn ").unwrap();
+    let (text, _) = text.split_once("\n\n== ").unwrap();
+    insta::assert_snapshot!(text, @"
+    all 11 hosts that change:
+    [U.]  nall  n -> 2
+
+    On 6 of the 11 hosts that change (n1, n9, n17, n25, n33, n41):
+    [U.]  nhalf  0 -> 2
+
+    On 5 of the 11 hosts that change (n5, n13, n21, n29, n37):
+    [U.]  nhalf  1 -> 2
+    ");
+    let markdown = super::to_markdown(&many);
+    let (_, markdown) = markdown.split_once("### On many hosts").unwrap();
+    let (markdown, _) = markdown.split_once("<details>").unwrap();
+    insta::assert_snapshot!(markdown, @"
+
+
+    On all 11 hosts that change:
+
+    ```text
+    [U.]  nall  n -> 2
+    ```
+
+    On 6 of the 11 hosts that change (`n1`, `n9`, `n17`, `n25`, `n33`, `n41`):
+
+    ```text
+    [U.]  nhalf  0 -> 2
+    ```
+
+    On 5 of the 11 hosts that change (`n5`, `n13`, `n21`, `n29`, `n37`):
+
+    ```text
+    [U.]  nhalf  1 -> 2
+    ```
+    ");
+    // It is told of longer than the hosts themselves.
+    let least = |what: &str| {
+        let budgets = (1_000..12_000).step_by(500);
+        let with = budgets.filter(|budget| body(&many, *budget).contains(what));
+        with.min()
+    };
+    assert!(least("### On many hosts") < least("</details>"));
 }

@@ -9,6 +9,7 @@ use crate::closure::{Change, ClosureDiff, Entry, Selected, VersionGroup};
 use crate::flake::{HostId, Kind, labels, one_line};
 
 use super::clean::is_unseen;
+use super::common::{Common, Fleetwide, common};
 use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
 
 const HEADING: Style = Style::new().bold();
@@ -52,6 +53,7 @@ pub fn to_text(report: &Report) -> String {
         return out;
     }
     let names = HostNames::of(report);
+    fleetwide(&mut out, &common(report), &names);
     // What a reader must act on first, what needs no word last.
     for status in Status::ALL {
         if status == Status::Unchanged {
@@ -68,14 +70,65 @@ pub fn to_text(report: &Report) -> String {
     out
 }
 
-/// Writes one heading for all unchanged hosts, broken between names where it gets long: there may be hundreds of them.
+/// Writes what many hosts have in common.
+fn fleetwide(out: &mut String, fleet: &Fleetwide<'_>, names: &HostNames) {
+    for set in &fleet.sets {
+        out.push('\n');
+        line(
+            out,
+            HEADING,
+            &set_heading(set, fleet.of, |host| names.of_host(host)),
+        );
+        let (shown, more) = set.first_rows(ROWS);
+        for row in shown {
+            line(out, PLAIN, row);
+        }
+        if let Some(more) = more {
+            line(out, PLAIN, &more);
+        }
+    }
+    if let Some(more) = fleet.rest() {
+        out.push('\n');
+        line(out, PLAIN, &more);
+    }
+}
+
+/// How many rows of changes that hosts have in common are shown; each host has all of its own.
+pub(super) const ROWS: usize = 30;
+
+/// Says which hosts have changes in common, naming them with `name`.
+pub(super) fn set_heading(
+    set: &Common<'_>,
+    of: usize,
+    name: impl Fn(&HostReport) -> String,
+) -> String {
+    if set.hosts.len() == of {
+        return format!("On all {of} hosts that change:");
+    }
+    let (shown, more) = first_ones(&set.hosts);
+    let shown: Vec<String> = shown.iter().map(|host| name(host)).collect();
+    format!(
+        "On {} of the {of} hosts that change ({}{more}):",
+        set.hosts.len(),
+        shown.join(", ")
+    )
+}
+
+/// Writes a line for each unchanged host, or for many of them one heading, broken between names where it gets long: there may be hundreds of them.
 fn unchanged_hosts(out: &mut String, names: &[String]) {
     const WIDTH: usize = 100;
+    const FEW: usize = 12;
     if names.is_empty() {
         return;
     }
-    let mut text = "==".to_owned();
     out.push('\n');
+    if names.len() <= FEW {
+        for name in names {
+            line(out, PLAIN, &format!("== {name} (unchanged)"));
+        }
+        return;
+    }
+    let mut text = "==".to_owned();
     for (i, name) in names.iter().enumerate() {
         let end = if i + 1 == names.len() {
             " (unchanged)"
@@ -464,12 +517,7 @@ fn section(out: &mut String, title: &str, entries: &[Entry]) {
             Change::Downgraded | Change::Removed => BAD,
             Change::Changed | Change::Rebuilt => CARE,
         };
-        let versions = match entry.change {
-            Change::Added => versions(&entry.after),
-            Change::Removed => versions(&entry.before),
-            _ if versions(&entry.before) == versions(&entry.after) => versions(&entry.after),
-            _ => format!("{} -> {}", versions(&entry.before), versions(&entry.after)),
-        };
+        let versions = change_versions(entry);
         let text = format!(
             "{}  #{:0number$}  {:width$}  {versions}",
             tag(entry),
@@ -480,8 +528,18 @@ fn section(out: &mut String, title: &str, entries: &[Entry]) {
     }
 }
 
+/// Says which versions an entry changes from and to.
+pub(super) fn change_versions(entry: &Entry) -> String {
+    match entry.change {
+        Change::Added => versions(&entry.after),
+        Change::Removed => versions(&entry.before),
+        _ if versions(&entry.before) == versions(&entry.after) => versions(&entry.after),
+        _ => format!("{} -> {}", versions(&entry.before), versions(&entry.after)),
+    }
+}
+
 /// nvd's two letters: what became of it, and whether the user selected it.
-fn tag(entry: &Entry) -> String {
+pub(super) fn tag(entry: &Entry) -> String {
     let change = match entry.change {
         Change::Upgraded => 'U',
         Change::Downgraded => 'D',
