@@ -321,7 +321,11 @@ fn nothing_to_update_is_2_and_a_fleet_proved_unchanged_is_3() {
 
     Left out: nixos:installer-minimal by *-minimal
 
-    == devbox, nas, pi, router, webserver (unchanged)
+    == devbox (unchanged)
+    == nas (unchanged)
+    == pi (unchanged)
+    == router (unchanged)
+    == webserver (unchanged)
     ------- stderr -------
     Staging the update …
     Evaluating 5 hosts, before and after …
