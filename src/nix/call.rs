@@ -1,6 +1,7 @@
 //! The spelling of every call, in one place, so that a difference between versions has one home.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +26,17 @@ pub struct Options {
     /// How long one build may take.
     build_timeout: Option<Duration>,
     /// `NIX_CONFIG` for the calls that fetch, where it is not the surroundings' own.
-    config: Option<OsString>,
+    config: Option<Hidden>,
+}
+
+/// A variable's value, which may hold secrets. `Debug` shows nothing of it.
+#[derive(Clone)]
+struct Hidden(OsString);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl Options {
@@ -59,7 +70,7 @@ impl Options {
         let mut text = config.unwrap_or_default().to_owned();
         text.push("\ninclude ");
         text.push(file);
-        self.config = Some(text);
+        self.config = Some(Hidden(text));
         Some(self)
     }
 }
@@ -91,7 +102,7 @@ fn nix(options: &Options) -> Cmd {
 /// `nix`, for calls that may fetch an input. Builders are no children of these, unless something is imported from a derivation.
 fn fetching(options: &Options) -> Cmd {
     match &options.config {
-        Some(config) => nix(options).env("NIX_CONFIG", config),
+        Some(Hidden(config)) => nix(options).env("NIX_CONFIG", config),
         None => nix(options),
     }
 }
@@ -276,4 +287,20 @@ fn lines(paths: &[&StorePath]) -> Vec<u8> {
         text.push(b'\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_variable_holds_is_not_shown() {
+        let options = Options::default()
+            .including(
+                Path::new("/x"),
+                Some(OsStr::new("access-tokens = h=s3cr3t")),
+            )
+            .unwrap();
+        assert!(!format!("{options:?}").contains("s3cr3t"), "{options:?}");
+    }
 }

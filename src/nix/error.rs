@@ -148,14 +148,14 @@ fn explain(error: &CommandError) -> String {
             text.push_str(&words);
         }
     }
-    format!("{text}\n{}", call_and_end(error))
+    format!("{text}\n({})", call_and_end(error))
 }
 
-/// Says in parentheses which call it was, and how it ended.
-fn call_and_end(error: &CommandError) -> String {
+/// Says which call it was, and how it ended. Nothing in it differs from run to run, as the files do that a call names.
+pub(super) fn call_and_end(error: &CommandError) -> String {
     let whole = error.to_string();
     let how = whole.rsplit_once("` ").map_or("ended", |(_, how)| how);
-    format!("(`{}` {how})", doing(error.argv()))
+    format!("`{}` {how}", doing(error.argv()))
 }
 
 /// Returns the words of a call that say what it does: `nix flake lock`, `nix-store --realise`.
@@ -180,7 +180,10 @@ fn doing(argv: &[String]) -> String {
 
 fn unreachable_text(input: Option<&str>, words: &str, call: &CommandError) -> String {
     let which = input.map_or_else(|| "an input".to_owned(), |input| format!("input `{input}`"));
-    format!("{which} cannot be fetched: {words}\n{}", call_and_end(call))
+    format!(
+        "{which} cannot be fetched: {words}\n({})",
+        call_and_end(call)
+    )
 }
 
 /// Whether Nix ran to an end of its own, so that what it was asked is to blame: not a missing program, a time
@@ -195,6 +198,7 @@ pub(super) fn ended(error: &CommandError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::StderrTail;
 
     #[test]
     fn a_call_is_named_by_what_it_does() {
@@ -216,5 +220,19 @@ mod tests {
         nix --version
         nix
         ");
+    }
+
+    #[test]
+    fn how_a_call_ended_is_told_without_what_differs_from_run_to_run() {
+        let line = "nix --log-format raw eval --json /x#. --reference-lock-file /tmp/flake-herald.a1B2c3/after.lock";
+        let error = CommandError::Killed {
+            argv: line.split(' ').map(str::to_owned).collect(),
+            signal: 9,
+            stderr: StderrTail::default(),
+        };
+        assert_eq!(
+            call_and_end(&error),
+            "`nix eval` was killed by signal 9 (SIGKILL)"
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::closure::StorePath;
 use crate::command::{Cmd, CommandError, Watch, resident_memory};
 use crate::flake::{FlakeRef, Host};
 
-use super::error::ended;
+use super::error::{call_and_end, ended};
 use super::settings::read_json;
 use super::{Nix, NixError, call, message};
 
@@ -241,7 +241,7 @@ impl Nix {
                         .stderr()
                         .and_then(|stderr| message::last_error(&stderr.text())),
                 };
-                let message = words.unwrap_or_else(|| error.to_string());
+                let message = words.unwrap_or_else(|| call_and_end(&error));
                 if message.contains(STALE_LOCK) {
                     return Err(NixError::StaleLock);
                 }

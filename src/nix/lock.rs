@@ -1,8 +1,9 @@
 //! Staging lock files. The flake's own one is never written to.
 
+use std::io;
 use std::path::Path;
 
-use crate::command::CommandError;
+use crate::command::{Cmd, CommandError};
 use crate::flake::FlakeRef;
 
 use super::error::ended;
@@ -20,12 +21,9 @@ impl Nix {
         base: &Path,
         into: &Path,
     ) -> Result<(), NixError> {
-        let output = self
-            .run(&call::complete_lock(&self.options, flake, base, into))
-            .await
-            .map_err(|error| unreachable(error, false))?;
-        self.warnings.read(output.stderr.bytes());
-        written(into, output.stderr.bytes())
+        let cmd = call::complete_lock(&self.options, flake, base, into);
+        let stderr = self.run_into(&cmd, into, false).await?;
+        written(into, &stderr)
     }
 
     /// Writes to `into` the flake's lock after updating `inputs`, or all of them where none is named.
@@ -39,25 +37,35 @@ impl Nix {
         inputs: &[String],
         into: &Path,
     ) -> Result<(), NixError> {
-        let output = self
-            .run(&call::update(
-                &self.options,
-                self.spelling,
-                flake,
-                inputs,
-                into,
-            ))
-            .await
-            .map_err(|error| unreachable(error, true))?;
-        self.warnings.read(output.stderr.bytes());
-        let stderr = message::plain(&output.stderr.text());
+        let cmd = call::update(&self.options, self.spelling, flake, inputs, into);
+        let stderr = self.run_into(&cmd, into, true).await?;
         // Status 0 and a warning is all that Nix has for a name it does not know.
         if let Some(line) = stderr.lines().find(|line| line.contains(UNKNOWN_INPUT)) {
             return Err(NixError::NoInput(
                 line.trim_start_matches("warning: ").to_owned(),
             ));
         }
-        written(into, output.stderr.bytes())
+        written(into, &stderr)
+    }
+
+    /// Runs a call that is to write `into`, and returns what it says on stderr.
+    async fn run_into(&self, cmd: &Cmd, into: &Path, keepable: bool) -> Result<String, NixError> {
+        // What an earlier call wrote there must not pass for what this one does not write.
+        match std::fs::remove_file(into) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(NixError::File {
+                    path: into.display().to_string(),
+                    source,
+                });
+            }
+            _ => {}
+        }
+        let output = self
+            .run(cmd)
+            .await
+            .map_err(|error| unreachable(error, keepable))?;
+        self.warnings.read(output.stderr.bytes());
+        Ok(message::plain(&output.stderr.text()))
     }
 }
 
@@ -65,20 +73,19 @@ impl Nix {
 const UNKNOWN_INPUT: &str = "does not match any input of this flake";
 
 /// With an input that cannot be locked Nix ends with status 0, a warning, and no file.
-fn written(file: &Path, stderr: &[u8]) -> Result<(), NixError> {
+fn written(file: &Path, stderr: &str) -> Result<(), NixError> {
     if file.exists() {
         return Ok(());
     }
-    let text = message::plain(&String::from_utf8_lossy(stderr));
     // "will not write lock file" in 2.26, "not writing lock file" in 2.34.
-    let unlocked = text.lines().find_map(|line| {
+    let unlocked = stderr.lines().find_map(|line| {
         let (_, after) = line.split_once("because it has an unlocked input ('")?;
         Some(after.split_once('\'')?.0.to_owned())
     });
     if let Some(address) = unlocked {
         return Err(NixError::Unlocked { address });
     }
-    let words: Vec<&str> = text
+    let words: Vec<&str> = stderr
         .lines()
         .filter(|line| line.starts_with("warning:"))
         .collect();

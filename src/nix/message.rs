@@ -111,31 +111,49 @@ fn refuses_setting(text: &str) -> bool {
     })
 }
 
+/// How the trace before an error begins to say which input of the flake Nix was at, as seen from the root.
+const AT_INPUT: &str = "… while updating the flake input '";
+
+/// How it begins to say which address was being fetched.
+const FETCHING: &str = "… while fetching the input '";
+
+/// Returns what the last line of a trace that begins with `words`, which end in a quotation mark, has between the marks.
+fn traced<'a>(trace: &[&'a str], words: &str) -> Option<&'a str> {
+    let told = trace
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(words))?;
+    Some(told.strip_suffix('\'').unwrap_or(told))
+}
+
 /// Returns which input of the flake a call failed at, as the trace before the error has it: its name, and its URL where it
 /// came to fetching it.
 pub(super) fn input_at_fault(stderr: &str) -> Option<String> {
     let clean = plain(stderr);
-    let named = |words: &str| {
-        clean
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix(words)?.strip_suffix('\''))
-            .next_back()
-    };
-    let name = named("… while updating the flake input '")?;
-    Some(match named("… while fetching the input '") {
+    let trace: Vec<&str> = clean.lines().map(str::trim_start).collect();
+    let name = traced(&trace, AT_INPUT)?;
+    Some(match traced(&trace, FETCHING) {
         Some(url) => format!("the input `{name}` ({url})"),
         None => format!("the input `{name}`"),
     })
 }
 
-/// Returns what git gave up with, which Nix passes on and then forgets.
+/// Returns what git gave up with, which Nix passes on and then forgets: up to 2.26 the reason stands in git's words only, and Nix
+/// goes on to miss what was not fetched.
 pub(super) fn git_says(stderr: &str) -> Option<String> {
+    /// These come of another, which stands before them.
+    const CONSEQUENCES: [&str; 2] = [
+        "Refusing to point HEAD",
+        "Could not read from remote repository",
+    ];
     let clean = plain(stderr);
-    let mut fatal = clean
+    clean
         .lines()
-        .filter_map(|line| line.strip_prefix("fatal: "));
-    // The first: after it, git fails at what is missing because of it.
-    fatal.next().map(str::to_owned)
+        // The last: Nix may have gone on after what stands before it.
+        .rev()
+        .filter_map(|line| line.strip_prefix("fatal: "))
+        .find(|words| !CONSEQUENCES.iter().any(|start| words.starts_with(start)))
+        .map(str::to_owned)
 }
 
 /// An input that cannot be fetched.
@@ -165,35 +183,23 @@ pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
         .iter()
         .rposition(|line| line.starts_with("… while updating the lock file"))
         .unwrap_or(0);
-    let (said, trace) = trace.split_at(from);
+    let trace = trace.get(from..).unwrap_or_default();
     let fetching = |line: &&str| {
-        line.starts_with("… while fetching the input '")
+        line.starts_with(FETCHING)
             || line.contains("in the flake registries") && line.contains("cannot find flake")
     };
     if !trace.iter().any(fetching) || ELSE.iter().any(|words| clean.contains(words)) {
         return None;
     }
-    // The flake's own input stands first, then the input of that one.
-    let input = trace.iter().rev().find_map(|line| {
-        let name = line.strip_prefix("… while updating the flake input '")?;
-        Some(name.strip_suffix('\'').unwrap_or(name).to_owned())
-    });
     let last = last_error(&clean)?;
     let last = without_prefix(&last).replace('\n', " ");
-    // Up to 2.26 the reason stands in git's words only, and Nix goes on to miss what was not fetched.
-    let git = said
-        .iter()
-        .rev()
-        .filter_map(|line| line.strip_prefix("fatal: "))
-        // These come of another, which stands before them.
-        .find(|words| {
-            !words.starts_with("Refusing to point HEAD")
-                && !words.starts_with("Could not read from remote repository")
-        })
-        .map_or_else(String::new, |words| format!("{words}; "));
     Some(Unreachable {
-        input,
-        words: format!("{git}{last}"),
+        // The flake's own input stands first, then the input of that one.
+        input: traced(trace, AT_INPUT).map(str::to_owned),
+        words: match git_says(&clean) {
+            Some(words) => format!("{words}; {last}"),
+            None => last,
+        },
     })
 }
 
@@ -209,7 +215,7 @@ pub(super) fn is_new_store_race(error: &CommandError) -> bool {
 /// Whether an error says that the surroundings failed, not what was evaluated or built: the disk is full, the
 /// daemon or the network is gone.
 pub(super) fn is_environmental(text: &str) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 8] = [
         "cannot connect to socket",
         "Connection refused",
         "Connection reset by peer",
@@ -218,9 +224,10 @@ pub(super) fn is_environmental(text: &str) -> bool {
         "failed to fetch git repository",
         "Failed to fetch git repository",
         "unable to read from remote",
-        "out of memory",
     ];
-    exhausted(text).is_some() || WORDS.iter().any(|words| text.contains(words))
+    exhausted(text).is_some()
+        || is_out_of_memory(text)
+        || WORDS.iter().any(|words| text.contains(words))
 }
 
 /// Says what the machine ran out of, where a text tells: in a build's own log as well as in Nix's errors. To be read after
@@ -250,7 +257,7 @@ pub(super) fn exhausted(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether an error says that the machine's memory ran out.
+/// Whether an error of Nix says that its own memory ran out, in `malloc`'s words or its garbage collector's.
 pub(super) fn is_out_of_memory(text: &str) -> bool {
     ["Cannot allocate memory", "out of memory"]
         .iter()
@@ -429,6 +436,10 @@ mod tests {
                 input("foo")
             )),
             format!("error:\n       {fetch}       error: no trace\n"),
+            // While evaluating, of an input that is locked.
+            format!(
+                "fatal: repository 'https://h/x/' not found\nerror:\n       {fetch}       error: no such revision\n"
+            ),
             // Not a matter of reaching it.
             trace(&format!("{}       error: syntax error\n", input("a"))),
             trace(&format!(
@@ -448,6 +459,7 @@ mod tests {
         sub/hw: unable to download 'https://h/x': HTTP error 404
         foo: cannot find flake 'flake:foo' in the flake registries
         ?: no trace
+        ?: repository 'https://h/x/' not found; no such revision
         none
         none
         none

@@ -28,8 +28,8 @@ impl Nix {
     /// Returns the packages that each of `hosts` selects, with the flake's inputs as `lock` has them; in the hosts' order. None
     /// where a host has no such list, or its list does not evaluate.
     ///
-    /// All are asked together, with no more than `memory` bytes where that is given. A `throw` leaves the other hosts alone; who is to blame for an error that ends the whole call
-    /// is found by halving.
+    /// All are asked together, with no more than `memory` bytes where that is given. A `throw` leaves the other hosts alone; who
+    /// is to blame for an error that ends the whole call is found by halving.
     ///
     /// # Errors
     ///

@@ -71,6 +71,7 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
             print(world, config, &config.show())?;
             Ok(exit::CHANGED)
         }
+        // It holds what all steps hold, and is large.
         Command::Run | Command::Report => Box::pin(run_report(config, world)).await,
         Command::Publish => run_publish(config, world).await,
         Command::Hosts => run_hosts(config, world).await,

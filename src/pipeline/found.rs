@@ -18,6 +18,7 @@ pub(super) async fn select(
     source: &Source,
     request: &Request,
     context: &Context,
+    filter: &HostFilter,
     found: Discovered,
 ) -> Result<Selection, Error> {
     for note in &found.notes {
@@ -26,7 +27,6 @@ pub(super) async fn select(
     for doubt in &found.doubts {
         tracing::warn!("{doubt}");
     }
-    let filter = request.filter()?;
     let idle = filter.idle_excludes(&found.hosts, &request.kinds);
     let known: Vec<HostId> = found.hosts.iter().map(|host| host.id.clone()).collect();
     let selection = match filter.select(found.hosts, &request.kinds) {
@@ -113,10 +113,10 @@ pub(super) fn nearest_host(pattern: &str, known: &[HostId]) -> Option<String> {
 /// Whoever names a host by `--host` knows what it is.
 pub(super) fn hint_at_installers(
     request: &Request,
+    filter: &HostFilter,
     hosts: &[Host],
     is_image: impl Fn(usize) -> bool,
-) -> Result<(), Error> {
-    let filter = request.filter()?;
+) {
     let picked = request.plan.is_some() && !request.hosts.is_empty();
     let labels = labels(hosts.iter().map(|host| &host.id));
     let alike: Vec<&String> = hosts
@@ -137,7 +137,6 @@ pub(super) fn hint_at_installers(
             listed(alike)
         ),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ impl Locks {
         request: &Request,
         scratch: &Path,
     ) -> Result<Self, Error> {
-        let base = source.parsed_lock()?;
+        let base = source
+            .base_lock
+            .as_deref()
+            .map(|bytes| parse("flake.lock", bytes))
+            .transpose()?;
         let after = scratch.join("after.lock");
         let completing = complete(nix, source, scratch);
         let update = Update {
@@ -176,7 +180,11 @@ fn revision(edge: &Edge, redactor: &Redactor) -> InputRevision {
 }
 
 /// Writes the base's lock, completed, to a file of its own; none where the base has none.
-async fn complete(nix: &Nix, source: &Source, scratch: &Path) -> Result<Option<PathBuf>, Error> {
+pub(super) async fn complete(
+    nix: &Nix,
+    source: &Source,
+    scratch: &Path,
+) -> Result<Option<PathBuf>, Error> {
     let Some(bytes) = &source.base_lock else {
         return Ok(None);
     };
@@ -200,6 +208,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::file(path, source))
 }
 
+/// Returns a lock as data; where it is none, the error calls it `which`.
 pub(super) fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
     LockFile::parse(bytes).map_err(|source| Error::Lock {
         which: which.to_owned(),

@@ -102,7 +102,7 @@ pub async fn report(
 ) -> Result<Finished, Error> {
     // What is wrong with the question itself is found before anything is done.
     let attrs = request.attr_paths()?;
-    request.filter()?;
+    let filter = request.filter()?;
     let scratch = scratch()?;
     let mut steps = Steps::new();
     let source = Source::find(request)?;
@@ -141,7 +141,7 @@ pub async fn report(
         }
         None => {
             let Selection { hosts, excluded } =
-                found::select(&nix, &source, request, context, discovered).await?;
+                found::select(&nix, &source, request, context, &filter, discovered).await?;
             (hosts, self::excluded(&excluded))
         }
     };
@@ -161,6 +161,7 @@ pub async fn report(
             source: &source,
             locks: &locks,
             hosts: &hosts,
+            filter: &filter,
             request,
             machine: &context.machine,
             progress: &context.progress,
@@ -242,7 +243,7 @@ pub struct HostList {
 ///
 /// As [`report`].
 pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Result<HostList, Error> {
-    request.filter()?;
+    let filter = request.filter()?;
     let attrs = request.attr_paths()?;
     let scratch = scratch()?;
     let source = Source::find(request)?;
@@ -255,8 +256,8 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
             context.machine.system,
         )
         .await?;
-    let selection = found::select(&nix, &source, request, context, discovered).await?;
-    found::hint_at_installers(request, &selection.hosts, |_| false)?;
+    let selection = found::select(&nix, &source, request, context, &filter, discovered).await?;
+    found::hint_at_installers(request, &filter, &selection.hosts, |_| false);
     let systems = if systems {
         hosts::systems(
             &nix,

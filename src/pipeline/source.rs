@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::flake::FlakeRef;
-use crate::flake::lock::LockFile;
 use crate::git::{Checkout, Entry};
 
 use super::{Error, LockSource, Request, Submodules};
@@ -154,19 +153,6 @@ impl Source {
             },
             warnings,
         })
-    }
-
-    /// Returns the base's lock as data.
-    pub(super) fn parsed_lock(&self) -> Result<Option<LockFile>, Error> {
-        self.base_lock
-            .as_deref()
-            .map(|bytes| {
-                LockFile::parse(bytes).map_err(|source| Error::Lock {
-                    which: "flake.lock".to_owned(),
-                    source,
-                })
-            })
-            .transpose()
     }
 
     /// Returns the path of the flake's lock in the working tree.

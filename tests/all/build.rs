@@ -176,12 +176,16 @@ fn nothing_is_built_where_the_disk_has_too_little_room() {
         "router",
         "--min-free",
     ];
-    let report = json(&fleet.run(args.into_iter().chain(["1000TiB"])).success());
+    let output = fleet.run(args.into_iter().chain(["1000TiB"])).success();
+    let report = json(&output);
     assert_eq!(statuses(&report), ["router unchanged", "webserver unknown"]);
-    let reason = report["hosts"][1]["reason"].as_str().unwrap();
-    let (free, rest) = reason.split_once(" are free").unwrap();
-    assert!(free.ends_with("iB"), "{reason}");
-    assert_eq!(rest, ", and --min-free asks for 1000.0 TiB to stay free");
+    // How much is free is no part of the report, which would be another one every night.
+    assert_eq!(
+        report["hosts"][1]["reason"],
+        "the store's disk has too little room: --min-free asks for 1000.0 TiB to stay free"
+    );
+    let told = "iB are free, and --min-free asks for 1000.0 TiB to stay free";
+    assert!(output.stderr.contains(told), "{output}");
     let calls = shim.nix_calls();
     assert!(!calls.iter().any(|call| call.has("--keep-going")));
 
@@ -233,10 +237,9 @@ fn a_disk_that_fills_up_leaves_hosts_unknown() {
     let output = run("--min-free 30MiB").unwrap().code(1);
     let report = json(&output);
     assert_eq!(statuses(&report), ["installer-minimal unknown"]);
-    let reason = report["hosts"][0]["reason"].as_str().unwrap();
-    assert!(
-        reason.ends_with(" MiB are free, and --min-free asks for 30.0 MiB to stay free"),
-        "{reason}"
+    assert_eq!(
+        report["hosts"][0]["reason"],
+        "the store's disk has too little room: --min-free asks for 30.0 MiB to stay free"
     );
     assert!(
         output
@@ -267,7 +270,8 @@ fn building_is_shown_on_a_terminal_and_told_elsewhere() {
     let frames: Vec<&str> = shown.split("\r\u{1b}[2K").collect();
     let parted: Vec<&&str> = frames
         .iter()
-        .filter(|frame| frame.contains("1 running: parted-3.6 "))
+        // Beside it another may run, on a machine that has much to do.
+        .filter(|frame| frame.contains(" running: parted-3.6"))
         .collect();
     assert!(!parted.is_empty(), "{shown:?}");
     for frame in parted {

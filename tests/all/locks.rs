@@ -205,16 +205,12 @@ fn only_the_inputs_asked_for_are_updated() {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
-fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
+fn a_lock_that_cannot_be_used_is_told_alike_wherever_it_is_from() {
     let fleet = Fleet::new();
     let lock = fs::read_to_string(fleet.flake().join("flake.lock")).unwrap();
+    // Of the other ways `bad_input` has a table.
     let bad = [
-        lock.replace("\"version\": 7", "\"version\": 4"),
-        lock.replace("\"version\": 7", "\"version\": 99"),
-        lock[..lock.len() / 2].to_owned(),
         format!("<<<<<<< HEAD\n{lock}=======\n{lock}>>>>>>> other\n"),
-        String::new(),
-        lock.replace("\"nixpkgs\": \"nixpkgs\"", "\"nixpkgs\": \"gone\""),
         // What home-manager's nixpkgs follows.
         lock.replacen(
             "[\n          \"nixpkgs\"\n",
@@ -258,28 +254,8 @@ fn locks_that_cannot_be_used_end_the_run_with_a_reason() {
     }
     insta::assert_snapshot!(said.join("\n"), @"
     Staging the update …
-    Error: flake.lock has unsupported version 4
-    Hint: no Nix of today reads it: remove it and run `nix flake lock`
-
-    Staging the update …
-    Error: flake.lock has unsupported version 99
-    Hint: a newer Nix wrote it: update flake-herald, or write it with a Nix that this version knows
-
-    Staging the update …
-    Error: flake.lock is truncated: the JSON ends too early, in line 31
-    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
-
-    Staging the update …
     Error: flake.lock has merge conflict markers, the first one in line 1
     Hint: take either side (`git checkout --ours flake.lock`), then run `nix flake lock`
-
-    Staging the update …
-    Error: flake.lock is truncated: the JSON ends too early, in line 1
-    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
-
-    Staging the update …
-    Error: flake.lock references missing node 'gone' (input 'nixpkgs' of node 'root')
-    Hint: take it back from the last commit where it was good (`git log flake.lock`), or remove it and run `nix flake lock`
 
     Staging the update …
     Error: flake.lock has a follow cycle: input 'nixpkgs' of node 'home-manager' follows 'home-manager/nixpkgs', and so itself

@@ -94,8 +94,10 @@ pub(super) async fn build(
                 progress.tell(&ProgressEvent::Over);
                 built = result?;
             }
-            if let Some(why) = &built.stopped {
+            if let Some(why) = &mut built.stopped {
                 tracing::warn!("building has ended early: {why}");
+                // How much is free differs from night to night: for the log that is worth telling, in a report it would be news.
+                *why = no_room(look.request.min_free.unwrap_or_default());
             }
             // Asked, and not concluded from what Nix printed: what is not there must never pass for what is.
             invalid = nix.invalid(&outputs_of(&can)).await?;
@@ -175,6 +177,14 @@ fn too_little(free: u64, wanted: u64, least: u64) -> Option<String> {
             "{free} are free, {wanted} would be fetched, and --min-free asks for {least} to stay free"
         )
     })
+}
+
+/// Says of a host that it was not built for want of room.
+fn no_room(least: u64) -> String {
+    format!(
+        "the store's disk has too little room: --min-free asks for {} to stay free",
+        bytes(least)
+    )
 }
 
 /// Passes on how a build comes on, and ends it where the disk fills up.

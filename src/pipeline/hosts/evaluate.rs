@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use crate::flake::Host;
 use crate::nix::{Batch, EvalFailure, EvalResult, Fault, Nix};
 use crate::pipeline::judge::{BuildState, SideState};
+use crate::pipeline::locks::complete;
 use crate::pipeline::request::{Machine, Request};
 use crate::pipeline::source::Source;
 use crate::pipeline::{Context, Error, Progress, ProgressEvent};
@@ -26,15 +27,8 @@ pub(in crate::pipeline) async fn systems(
     context: &Context,
     scratch: &Path,
 ) -> Result<Vec<Option<String>>, Error> {
-    let lock = match &source.base_lock {
-        Some(bytes) => {
-            let base = scratch.join("base.lock");
-            let complete = scratch.join("before.lock");
-            std::fs::write(&base, bytes).map_err(|source| Error::file(&base, source))?;
-            nix.complete_lock(&source.reference, &base, &complete)
-                .await?;
-            complete
-        }
+    let lock = match complete(nix, source, scratch).await? {
+        Some(before) => before,
         None => {
             let lock = scratch.join("after.lock");
             nix.update_lock(&source.reference, &[], &lock).await?;
@@ -90,7 +84,7 @@ pub(super) async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
             Fault::NoBuilder(system) => SideState::NotEvaluable(format!(
                 "no builder for {system}, which evaluating it needs"
             )),
-            Fault::PastLimit => SideState::Unasked(too_much(look)),
+            Fault::PastLimit => SideState::Unasked(too_much(look.request.eval_memory)),
             Fault::Overdue => SideState::Unasked(look.request.overdue()),
             Fault::Surroundings | Fault::OutOfMemory => {
                 SideState::Unasked(format!("it could not be evaluated: {message}"))
@@ -112,14 +106,14 @@ pub(super) async fn evaluate(look: &Look<'_>) -> Result<Vec<Sides>, Error> {
     })
 }
 
-/// Says that a host takes more memory than there is for it.
-fn too_much(look: &Look<'_>) -> String {
-    let limit = look
-        .request
-        .eval_memory(look.machine)
-        .map(|bytes| format!(" more than {}", ByteSize::b(bytes).display().iec()))
-        .unwrap_or_else(|| " too much".to_owned());
-    format!("evaluating it takes{limit} of memory (--eval-memory)")
+/// Says that a host takes more memory than there is for it, which is what somebody `asked` for: only then it is so many bytes.
+/// What is free differs from night to night, and is no news.
+fn too_much(asked: Option<u64>) -> String {
+    let limit = match asked {
+        Some(bytes) => format!("{} of memory", ByteSize::b(bytes).display().iec()),
+        None => "three quarters of the free memory".to_owned(),
+    };
+    format!("evaluating it takes more than {limit} (--eval-memory)")
 }
 
 /// Evaluates `hosts` with each of `locks`. A list of results for each lock.
@@ -303,6 +297,14 @@ mod tests {
             .map(|Piece { lock, hosts }| format!("{lock}:{}..{}", hosts.start, hosts.end))
             .collect::<Vec<String>>()
             .join(" ")
+    }
+
+    #[test]
+    fn what_is_free_tonight_is_no_part_of_a_report() {
+        insta::assert_snapshot!([too_much(None), too_much(Some(160 << 20))].join("\n"), @"
+        evaluating it takes more than three quarters of the free memory (--eval-memory)
+        evaluating it takes more than 160.0 MiB of memory (--eval-memory)
+        ");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::closure::{self, Closures, Graph, StorePath, diff};
-use crate::flake::Host;
+use crate::flake::{Host, HostFilter};
 use crate::nix::Nix;
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status, ToBuild};
 
@@ -30,6 +30,8 @@ pub(super) struct Look<'a> {
     pub source: &'a Source,
     pub locks: &'a Locks,
     pub hosts: &'a [Host],
+    /// What picked them.
+    pub filter: &'a HostFilter,
     pub request: &'a Request,
     pub machine: &'a Machine,
     pub progress: &'a Arc<dyn Progress>,
@@ -86,12 +88,12 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
         ),
     );
     let mut sides = evaluate(&look).await?;
-    found::hint_at_installers(look.request, look.hosts, |at| {
+    found::hint_at_installers(look.request, look.filter, look.hosts, |at| {
         let sides = sides.get(at).into_iter().flat_map(Sides::each);
         sides
             .filter_map(SideState::evaluated)
             .any(|host| host.image)
-    })?;
+    });
     if look.request.no_build {
         return unbuilt::look(look, sides).await;
     }
