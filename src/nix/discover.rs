@@ -19,9 +19,9 @@ pub struct Discovered {
     pub hosts: Vec<Host>,
     /// Hosts of the same names at other places, each once for each further place.
     pub elsewhere: Vec<Host>,
-    /// What was decided on the way, for the log.
+    /// What was decided on the way, and what was found and is no host, for the log.
     pub notes: Vec<String>,
-    /// What was found and is no host, or was not looked at, for the log.
+    /// What could not be looked at, so that hosts may be missing: for who relies on all being there.
     pub doubts: Vec<String>,
 }
 
@@ -313,7 +313,7 @@ impl Discovered {
             )));
         }
         if !others.is_empty() {
-            self.doubts.push(format!(
+            self.notes.push(format!(
                 "left alone in `{path}`, for they are no derivations: {}{below}",
                 listed(others)
             ));

@@ -24,9 +24,6 @@ pub(super) async fn select(
     for note in &found.notes {
         tracing::info!("{note}");
     }
-    for doubt in &found.doubts {
-        tracing::warn!("{doubt}");
-    }
     let idle = filter.idle_excludes(&found.hosts, &request.kinds);
     let known: Vec<HostId> = found.hosts.iter().map(|host| host.id.clone()).collect();
     let selection = match filter.select(found.hosts, &request.kinds) {

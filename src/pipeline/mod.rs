@@ -132,6 +132,7 @@ pub async fn report(
         Locks::stage(&nix, &source, request, scratch.path()),
     )?;
     let store_dir = discovered.store_dir.clone();
+    let doubts = discovered.doubts.clone();
     let (hosts, excluded) = match picked {
         Some((plan, picked)) => {
             // Which place of several is taken, the plan has decided, on whichever machine.
@@ -176,6 +177,8 @@ pub async fn report(
 
     let mut warnings: Vec<String> = context.warnings.clone();
     warnings.extend(source.warnings.iter().cloned());
+    // A host may be missing for it, which a reader of the report has to know, whichever job of a matrix made it.
+    warnings.extend(doubts);
     warnings.extend(nix.warnings());
     warnings.extend(locks.left.warnings.iter().cloned());
     warnings.extend(told);
@@ -256,6 +259,9 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
             context.machine.system,
         )
         .await?;
+    for doubt in &discovered.doubts {
+        tracing::warn!("{doubt}");
+    }
     let selection = found::select(&nix, &source, request, context, &filter, discovered).await?;
     found::hint_at_installers(request, &filter, &selection.hosts, |_| false);
     let systems = if systems {

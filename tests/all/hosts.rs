@@ -112,9 +112,9 @@ fn hosts_below_a_system_are_found_where_there_are_no_others() {
     packages.riscv64-linux.nixosConfigurations.tiny.config.system.build.toplevel
     packages.NATIVE.nixosConfigurations.web.config.system.build.toplevel
     homeConfigurations.alice.activationPackage
+    warning: `packages.armv6l-linux.nixosConfigurations` does not evaluate, so nothing in it is looked at
       several places have `db`: taken from `legacyPackages.NATIVE.nixosConfigurations`
       several places have `web`: taken from `packages.NATIVE.nixosConfigurations`
-    warning: `packages.armv6l-linux.nixosConfigurations` does not evaluate, so nothing in it is looked at
     "#);
 
     // A type error is not caught in Nix's language: only what stands beside it is lost.
@@ -397,7 +397,7 @@ fn a_path_of_the_users_leads_to_derivations_or_says_what_is_there() {
     packages.NATIVE.tool
     systemConfigs."b.c"
     systemConfigs.a
-    warning: left alone in `packages.NATIVE`, for they are no derivations: `scripts`, `version`, `web`; --attr can name what stands deeper: `packages.NATIVE.scripts`, `packages.NATIVE.web.config.system.build.toplevel`
+      left alone in `packages.NATIVE`, for they are no derivations: `scripts`, `version`, `web`; --attr can name what stands deeper: `packages.NATIVE.scripts`, `packages.NATIVE.web.config.system.build.toplevel`
     "#);
     let mut said = String::new();
     for path in [
