@@ -87,20 +87,15 @@ pub(super) struct BuildLog {
     /// The activity that counts builds, and its last count of those done and of those failed.
     builds: Option<u64>,
     counted: (u64, u64),
-    /// How a build ended that Nix has counted and not yet reported as over: it counts first.
-    ending: Option<Ending>,
+    /// How many builds Nix has counted as done and as failed, and not yet reported as over: it counts first, and where two end at
+    /// once, both.
+    ending: (u64, u64),
     /// The activity that counts fetched paths.
     copies: Option<u64>,
     /// Bytes of each path that is being fetched, and how many it has; then those of all that are there.
     copying: HashMap<u64, (u64, u64)>,
     copied: u64,
     fetched: Fetched,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Built,
-    Failed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,13 +176,8 @@ impl BuildLog {
         let done = number(event, 0);
         if self.builds == Some(event.id) {
             let now = (done, number(event, 3));
-            self.ending = if now.1 > self.counted.1 {
-                Some(Ending::Failed)
-            } else if now.0 > self.counted.0 {
-                Some(Ending::Built)
-            } else {
-                None
-            };
+            self.ending.0 += now.0.saturating_sub(self.counted.0);
+            self.ending.1 += now.1.saturating_sub(self.counted.1);
             self.counted = now;
         } else if self.copies == Some(event.id) {
             let (paths, of_paths) = (done, number(event, 1));
@@ -215,15 +205,22 @@ impl BuildLog {
         let Some(drv) = self.activities.remove(&id) else {
             return;
         };
-        let event = match self.ending.take() {
-            Some(Ending::Built) => {
-                // Of thousands of builds that went well, nobody asks for the end of their logs.
-                self.tails.remove(&drv);
-                BuildEvent::Built(&drv)
-            }
-            Some(Ending::Failed) => BuildEvent::Failed(&drv),
-            None => BuildEvent::Stopped(&drv),
+        let (built, failed) = self.ending;
+        let event = if failed > 0 && (built == 0 || self.own_error(&drv).is_some()) {
+            self.ending.1 -= 1;
+            BuildEvent::Failed(&drv)
+        } else if built > 0 {
+            self.ending.0 -= 1;
+            // Of thousands of builds that went well, nobody asks for the end of their logs.
+            self.tails.remove(&drv);
+            BuildEvent::Built(&drv)
+        } else {
+            BuildEvent::Stopped(&drv)
         };
+        if self.activities.is_empty() {
+            // What is left of the count was of no build that began.
+            self.ending = (0, 0);
+        }
         watcher.tell(&event);
     }
 
@@ -251,11 +248,15 @@ impl BuildLog {
             }
             // Nix itself ran into the full disk, and ended.
             None => Some(
-                self.errors
-                    .iter()
-                    .find_map(|text| message::exhausted(text))
-                    .unwrap_or("was begun, and Nix ended without saying what became of it")
-                    .to_owned(),
+                match self.errors.iter().find_map(|text| message::exhausted(text)) {
+                    Some(what) => what.to_owned(),
+                    None => match self.error_of_nix() {
+                        Some(error) => format!("was begun, and Nix ended: {error}"),
+                        None => {
+                            "was begun, and Nix ended without saying what became of it".to_owned()
+                        }
+                    },
+                },
             ),
         };
         BuildFailure {
@@ -263,6 +264,17 @@ impl BuildLog {
             log_tail,
             unknown,
         }
+    }
+
+    /// Returns an error that is about none of the derivations: of a hook after builds, say, at which Nix ends. Of several the first
+    /// by its text.
+    fn error_of_nix(&self) -> Option<&str> {
+        self.errors
+            .iter()
+            .filter(|text| !hangs_on_another(text))
+            .filter(|text| !self.started.iter().any(|drv| text.contains(drv.as_str())))
+            .min()
+            .map(|text| message::without_prefix(text).trim_end())
     }
 
     /// Returns the error that says why the build as a whole went wrong: not one about a derivation that only hangs on
@@ -549,6 +561,64 @@ mod tests {
                 ");
             }
         }
+    }
+
+    #[test]
+    fn builds_that_end_at_once_are_all_told() {
+        let path = |name: &str| format!("/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-{name}.drv");
+        let start = |id: u64, name: &str| json!({"action": "start", "id": id, "type": 105, "fields": [path(name), "", 1, 1]});
+        let count = |done: u64, failed: u64| json!({"action": "result", "id": 1, "type": 105, "fields": [done, 4, 0, failed]});
+        let error = |name: &str| json!({"action": "msg", "level": 0, "msg": format!("error: builder for '{}' failed with exit code 1", path(name))});
+        let stop = |id: u64| json!({"action": "stop", "id": id});
+        // In this order they were seen: both are counted before either is over.
+        let lines = [
+            json!({"action": "start", "id": 1, "type": 104}),
+            start(2, "a"),
+            start(3, "b"),
+            start(4, "c"),
+            count(0, 1),
+            error("b"),
+            count(1, 1),
+            count(1, 2),
+            error("c"),
+            count(1, 2),
+            stop(3),
+            stop(2),
+            stop(4),
+            start(5, "d"),
+            stop(5),
+        ];
+        let text: String = lines.iter().map(|line| format!("@nix {line}\n")).collect();
+        insta::assert_snapshot!(heard(text.as_bytes()), @"
+        started a.drv
+        started b.drv
+        started c.drv
+        failed b.drv
+        built a.drv
+        failed c.drv
+        started d.drv
+        stopped d.drv
+        ");
+    }
+
+    #[test]
+    fn what_ends_nix_is_said_of_what_it_was_building() {
+        let path = |name: &str| format!("/D/nix/store/ljyg26xrf9dhlay7fi5dqi943a9icpas-{name}.drv");
+        let start = |id: u64, name: &str| json!({"action": "start", "id": id, "type": 105, "fields": [path(name), "", 1, 1]});
+        let error =
+            |text: &str| json!({"action": "msg", "level": 0, "msg": format!("error: {text}")});
+        let lines = [
+            start(2, "a"),
+            start(3, "b"),
+            error(&format!(
+                "builder for '{}' failed with exit code 1",
+                path("b")
+            )),
+            error("program '/etc/push' failed with exit code 1"),
+        ];
+        let text: String = lines.iter().map(|line| format!("@nix {line}\n")).collect();
+        let failure = read(text.as_bytes()).failure(&StorePath::parse(&path("a")).unwrap());
+        insta::assert_snapshot!(failure.unknown.unwrap(), @"was begun, and Nix ended: program '/etc/push' failed with exit code 1");
     }
 
     #[test]

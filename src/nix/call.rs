@@ -112,6 +112,21 @@ fn nix_store(options: &Options) -> Cmd {
     common(Cmd::new("nix-store"), options)
 }
 
+/// Returns how long one build may take, as Nix counts: in whole seconds, and 0 is no limit at all.
+fn build_limit(options: &Options) -> Option<String> {
+    let limit = options.build_timeout?;
+    Some(limit.as_secs().max(1).to_string())
+}
+
+/// An evaluation, which builds what it imports from derivations.
+fn evaluating(options: &Options) -> Cmd {
+    let cmd = fetching(options).args(["eval", "--json"]);
+    match build_limit(options) {
+        Some(limit) => cmd.args(["--option", "timeout", &limit]),
+        None => cmd,
+    }
+}
+
 /// Asks for the version. Opens no store.
 pub(super) fn version() -> Cmd {
     Cmd::new("nix").arg("--version")
@@ -174,8 +189,7 @@ pub(super) fn update(
 
 /// Applies `function` to the flake's outputs as its own lock has them.
 pub(super) fn outputs(options: &Options, flake: &FlakeRef, function: &str) -> Cmd {
-    fetching(options)
-        .args(["eval", "--json"])
+    evaluating(options)
         // A leading dot: exactly this path. Without it Nix looks into `packages.SYSTEM` first.
         .arg(format!("{flake}#."))
         .args(["--no-write-lock-file", "--apply", function])
@@ -188,8 +202,7 @@ pub(super) fn outputs_locked(
     lock: &Path,
     function: &str,
 ) -> Cmd {
-    fetching(options)
-        .args(["eval", "--json"])
+    evaluating(options)
         .arg(format!("{flake}#."))
         .arg("--reference-lock-file")
         .arg(lock)
@@ -237,9 +250,8 @@ pub(super) fn realise(options: &Options, derivations: &[&StorePath]) -> Cmd {
     if let Some(jobs) = options.max_jobs {
         cmd = cmd.arg("--max-jobs").arg(jobs.to_string());
     }
-    if let Some(limit) = options.build_timeout {
-        // Nix counts whole seconds, and 0 is no limit at all.
-        cmd = cmd.arg("--timeout").arg(limit.as_secs().max(1).to_string());
+    if let Some(limit) = build_limit(options) {
+        cmd = cmd.arg("--timeout").arg(limit);
     }
     cmd.args(derivations.iter().map(|path| path.as_str()))
 }

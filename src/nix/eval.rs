@@ -249,7 +249,7 @@ impl Nix {
                     Fault::NoBuilder(system.to_owned())
                 } else if let Some(fault) = memory_fault(&error) {
                     fault
-                } else if message::is_environmental(&message) {
+                } else if message::is_environmental(&message) || message::is_timeout(&message) {
                     Fault::Surroundings
                 } else {
                     Fault::Flake

@@ -230,6 +230,12 @@ pub(super) fn is_environmental(text: &str) -> bool {
         || WORDS.iter().any(|words| text.contains(words))
 }
 
+/// Whether an error says that a build took longer than it may, which evaluating waited for.
+pub(super) fn is_timeout(error: &str) -> bool {
+    let error = without_prefix(error);
+    error.starts_with("timed out after ") || error.contains(" from .drv file timed out after ")
+}
+
 /// Says what the machine ran out of, where a text tells: in a build's own log as well as in Nix's errors. To be read after
 /// "the build of X".
 pub(super) fn exhausted(text: &str) -> Option<&'static str> {
@@ -357,6 +363,21 @@ mod tests {
         ($version:literal, $name:literal) => {
             include_str!(concat!("../../fixtures/nix/", $version, "/", $name, ".err"))
         };
+    }
+
+    #[test]
+    fn a_build_that_evaluating_waited_for_too_long_is_told_in_every_version() {
+        let late = "building of '/D/nix/store/x.drv^out' from .drv file timed out after 2 seconds";
+        for text in [
+            "timed out after 2 seconds",
+            "error: timed out after 2 seconds",
+            late,
+        ] {
+            assert!(is_timeout(text), "{text}");
+        }
+        assert!(!is_timeout(
+            "error: `services.x` has timed out after 3 releases"
+        ));
     }
 
     #[test]

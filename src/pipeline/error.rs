@@ -232,7 +232,7 @@ impl Error {
             Self::NoOutput => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
             Self::NothingChecked => Some(
-                "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout".to_owned(),
+                "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout, more room by --eval-memory or --min-free".to_owned(),
             ),
             Self::Overdue(_) => Some("give the whole run more time with --run-timeout".to_owned()),
             Self::InputFollows { follows, .. } if follows.is_empty() => None,

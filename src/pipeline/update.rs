@@ -189,9 +189,14 @@ impl Left {
     }
 }
 
-/// Returns how a warning about an input begins.
+/// Returns how a warning about an input begins. An input of an input holds up the whole of the flake's own input.
 fn sentence(input: &str) -> String {
-    format!("input `{input}` cannot be fetched, and stays as it is locked: ")
+    match input.split_once('/') {
+        Some((own, _)) => {
+            format!("input `{input}` cannot be fetched, and `{own}` stays as it is locked: ")
+        }
+        None => format!("input `{input}` cannot be fetched, and stays as it is locked: "),
+    }
 }
 
 /// Returns the error for a first update that failed, with the input's name where the base's lock has it.
@@ -296,5 +301,19 @@ fn unknown(name: &str, reason: NotFound) -> Error {
             input: input.to_string(),
             follows: follows.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_names_what_stays_for_want_of_an_input_of_it() {
+        insta::assert_snapshot!(["hw", "sub/hw", "sub/deep/hw"].map(sentence).join("…\n"), @"
+        input `hw` cannot be fetched, and stays as it is locked: …
+        input `sub/hw` cannot be fetched, and `sub` stays as it is locked: …
+        input `sub/deep/hw` cannot be fetched, and `sub` stays as it is locked:
+        ");
     }
 }

@@ -408,12 +408,14 @@ fn trouble(out: &mut String, host: &HostReport) {
             (Status::AlreadyBroken, _)
                 if host.before.is_some() || failure.side == super::SideName::Before =>
             {
-                "before or after the update"
+                " before or after the update"
             }
-            (_, super::SideName::Before) => "before the update",
-            (_, super::SideName::After) => "after the update",
+            // Of a side that does not evaluate nothing is known, so that there may have been no side before.
+            (Status::AlreadyBroken, _) => "",
+            (_, super::SideName::Before) => " before the update",
+            (_, super::SideName::After) => " after the update",
         };
-        let what = format!("{} {side}", failure.stage.what_fails());
+        let what = format!("{}{side}", failure.stage.what_fails());
         line(out, BAD, &what);
         if let Some(derivation) = &failure.derivation {
             line(out, PLAIN, &format!("  {derivation}"));

@@ -200,3 +200,35 @@ fn a_recursion_without_end_is_the_hosts_own_fault() {
     let error = crashed["hosts"][1]["failure"]["error"].as_str().unwrap();
     assert!(error.starts_with("Nix crashed"), "{error}");
 }
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
+fn what_evaluating_builds_has_no_longer_than_any_other_build() {
+    let fleet = Fleet::new();
+    let flake = std::fs::read_to_string(fleet.flake().join("flake.nix")).unwrap();
+    let slow = r#"    nixosConfigurations = {
+      slow = import (derivation {
+        name = "slow.nix";
+        inherit (native) system;
+        builder = "/bin/sh";
+        args = [ "-c" "/bin/sleep 60" ];
+        inherit (pkgs) openssl;
+      }) (host "slow" [ ] [ ]);"#;
+    let flake = flake.replacen("    nixosConfigurations = {", slow, 1);
+    fleet.write("flake.nix", flake);
+    fleet.commit("a host that imports from a slow derivation");
+    fleet.bump(&["openssl=3.0.14"]);
+    let args = "report --format json --build-timeout 1s --host slow --host router";
+    let report = json(&fleet.run(args.split(' ')).success());
+    assert_eq!(statuses(&report), ["router changed", "slow unknown"]);
+    let reason = report["hosts"][1]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("it could not be evaluated: "),
+        "{reason}"
+    );
+    assert!(
+        reason.ends_with("timed out after 1 seconds")
+            || reason.ends_with("timed out after <duration>"),
+        "{reason}"
+    );
+}
