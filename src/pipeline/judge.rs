@@ -45,6 +45,8 @@ pub(super) struct FailedBuild {
     pub derivation: Option<crate::closure::StorePath>,
     /// Why.
     pub reason: String,
+    /// What else failed that the host needs, by name.
+    pub others: Vec<crate::closure::StorePath>,
     /// The end of its log, raw.
     pub log_tail: Vec<String>,
 }
@@ -224,6 +226,7 @@ mod tests {
                         BuildState::Failed(FailedBuild {
                             derivation: None,
                             reason: "x".to_owned(),
+                            others: Vec::new(),
                             log_tail: Vec::new(),
                         }),
                     ),

@@ -79,6 +79,41 @@ fn a_host_whose_build_fails_stays_in_the_report_with_the_end_of_its_log() {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
+fn of_several_failures_of_a_host_each_is_named_and_its_log_kept() {
+    let fleet = Fleet::new();
+    fleet.bump(&["fail:php", "fail:postgresql"]);
+    let out = fleet.env().dir().join("out");
+    let output = fleet.run([
+        "report",
+        "--format",
+        "json",
+        "--host",
+        "webserver",
+        "--output-dir",
+        out.to_str().unwrap(),
+    ]);
+    let failure = &json(&output.code(4))["hosts"][0]["failure"];
+    assert_eq!(
+        failure["error"],
+        "builder failed with exit code 3\nalso failed: `postgresql-15.7`"
+    );
+    assert!(
+        failure["derivation"]
+            .as_str()
+            .unwrap()
+            .ends_with("-php-8.2.19.drv")
+    );
+    let logs = std::fs::read_dir(out.join("logs")).unwrap();
+    let mut logs: Vec<String> = logs
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.split_once('-').unwrap().1.to_owned())
+        .collect();
+    logs.sort();
+    assert_eq!(logs, ["php-8.2.19.log", "postgresql-15.7.log"]);
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
 fn a_fleet_that_fails_as_a_whole_is_not_green() {
     let fleet = Fleet::new();
     fleet.bump(&["fail:bash"]);

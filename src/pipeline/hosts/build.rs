@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytesize::ByteSize;
 
 use crate::closure::StorePath;
+use crate::flake::listed;
 use crate::nix::{
-    BuildEvent, BuildWatcher, Built, Derivation, Missing, Nix, NixError, Settings, Unbuildable,
-    free_space, needed, unbuildable,
+    BuildEvent, BuildFailure, BuildWatcher, Built, Derivation, Missing, Nix, NixError, Settings,
+    Unbuildable, free_space, needed, unbuildable,
 };
 use crate::pipeline::judge::{BuildState, FailedBuild, SideState};
 use crate::pipeline::{Error, Progress, ProgressEvent};
@@ -248,16 +249,11 @@ fn failed(
     match (own.split_first(), &built.stopped, failures.first()) {
         (Some(((path, failure), others)), _, _) => BuildState::Failed(FailedBuild {
             derivation: Some((*path).clone()),
-            reason: std::iter::once(failure.reason.as_str())
-                // Wrong hashes are mended one by one: who has them all need not come back for the next.
-                .chain(
-                    others
-                        .iter()
-                        .filter(|(_, failure)| failure.is_mismatch())
-                        .map(|(_, failure)| failure.reason.as_str()),
-                )
+            reason: std::iter::once(failure.reason.clone())
+                .chain(further(others))
                 .collect::<Vec<_>>()
                 .join("\n"),
+            others: others.iter().map(|(path, _)| (*path).clone()).collect(),
             log_tail: failure.log_tail.clone(),
         }),
         (None, Some(why), _) => BuildState::Unknown(why.clone()),
@@ -274,6 +270,24 @@ fn failed(
                 .unwrap_or_else(|| "Nix built everything else and gave no reason".to_owned()),
         ),
     }
+}
+
+/// Says what else a host needs and failed: who mends one need not come back for the next.
+fn further(failures: &[&(&StorePath, &BuildFailure)]) -> Vec<String> {
+    // Of a wrong hash the right one is what a reader needs; of anything else the log has it.
+    let (mismatches, others): (Vec<_>, Vec<_>) = failures
+        .iter()
+        .copied()
+        .partition(|(_, failure)| failure.is_mismatch());
+    let mut lines: Vec<String> = mismatches
+        .iter()
+        .map(|(_, failure)| failure.reason.clone())
+        .collect();
+    if !others.is_empty() {
+        let names = others.iter().map(|(path, _)| package(path));
+        lines.push(format!("also failed: {}", listed(names)));
+    }
+    lines
 }
 
 /// Holds outputs by garbage-collector roots until the scratch directory goes. A warning where that fails.

@@ -290,9 +290,10 @@ async fn save_logs(
         .iter()
         .flat_map(Sides::each)
         .filter_map(|side| match side {
-            SideState::Evaluated(_, BuildState::Failed(failed)) => failed.derivation.as_ref(),
+            SideState::Evaluated(_, BuildState::Failed(failed)) => Some(failed),
             _ => None,
         })
+        .flat_map(|failed| failed.derivation.iter().chain(&failed.others))
         .collect();
     for drv in failed {
         let log = match look.nix.log(drv, LOG_KEPT + LOG_MARGIN).await {
