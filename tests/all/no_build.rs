@@ -312,7 +312,7 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
       host webserver: the option `services.frobnicate' does not exist
 
     == devbox (already-broken)
-    does not evaluate after the update
+    does not evaluate
       host devbox: the option `services.frobnicate' does not exist
 
     == nas (mended)
