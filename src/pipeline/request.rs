@@ -160,10 +160,11 @@ impl Request {
         self.eval_memory.or_else(default)
     }
 
-    /// Returns how many hosts one evaluation takes: as many as fit the memory when `jobs` run at once.
+    /// Returns how many hosts one evaluation takes: as many as should fit what evaluations may take, or what is free, when `jobs`
+    /// run at once. What a host takes is a guess, and a batch that comes out too big is divided.
     pub(super) fn eval_batch(&self, machine: &Machine, jobs: usize) -> usize {
         const UNKNOWN_MEMORY: usize = 4;
-        let fits = match self.eval_memory(machine) {
+        let fits = match self.eval_memory.or(machine.memory) {
             Some(memory) => {
                 let each = MEMORY_PER_HOST.saturating_mul(u64::try_from(jobs).unwrap_or(1));
                 usize::try_from(memory / each).unwrap_or(usize::MAX)
