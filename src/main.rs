@@ -86,19 +86,17 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
         Ok(code) => code,
         Err(error) => {
             let redactor = log::redactor(config);
+            // Hints name addresses and directories too.
             let told = |text: &str| {
+                let text = redactor.text(text);
                 if config.runner.is_some() {
-                    report::defused(text)
+                    report::defused(&text)
                 } else {
-                    text.to_owned()
+                    text
                 }
             };
             let hint = error.hint().map(|hint| told(&hint));
-            complain(
-                &told(&redactor.text(&error.to_string())),
-                hint.as_deref(),
-                color,
-            );
+            complain(&told(&error.to_string()), hint.as_deref(), color);
             exit::of_error(&error)
         }
     }

@@ -46,6 +46,13 @@ impl Kind {
         }
     }
 
+    /// Returns where the derivation of what stands at `place` is, if that is a host of this kind.
+    pub fn derivation_of(self, place: &AttrPath) -> AttrPath {
+        self.derivation()
+            .iter()
+            .fold(place.clone(), |path, name| path.child(name))
+    }
+
     /// Returns the path from a host to the derivation that is built and installed.
     fn derivation(self) -> &'static [&'static str] {
         match self {
@@ -166,16 +173,12 @@ impl Host {
 
     /// Returns the host `name` of a kind whose hosts the flake keeps in the set at `place`.
     pub fn below(place: &AttrPath, kind: Kind, name: &str) -> Self {
-        let mut attr = place.child(name);
-        for step in kind.derivation() {
-            attr = attr.child(step);
-        }
         Self {
             id: HostId {
                 kind,
                 name: name.to_owned(),
             },
-            attr,
+            attr: kind.derivation_of(&place.child(name)),
         }
     }
 

@@ -264,12 +264,12 @@ impl Discovered {
     fn take_attr(&mut self, path: &AttrPath, json: &AttrJson) -> Result<(), NixError> {
         match json.what.as_str() {
             "derivation" => self.hosts.push(Host::at(path.clone())),
-            "home" => self.hosts.push(Host::at(path.child("activationPackage"))),
+            "home" => self.hosts.push(Host::at(Kind::Home.derivation_of(path))),
             "set" => return self.take_members(path, &json.members),
             "system" => {
                 return Err(NixError::NoDerivation(format!(
                     "`{path}` is a whole configuration, whose derivation is `{}`",
-                    toplevel(path)
+                    Kind::Nixos.derivation_of(path)
                 )));
             }
             what => return Err(NixError::NoDerivation(format!("`{path}` is {what}"))),
@@ -285,10 +285,10 @@ impl Discovered {
             let member = path.child(name);
             match is.as_str() {
                 "derivation" => self.hosts.push(Host::at(member)),
-                "home" => self.hosts.push(Host::at(member.child("activationPackage"))),
+                "home" => self.hosts.push(Host::at(Kind::Home.derivation_of(&member))),
                 is => {
                     if is == "system" {
-                        below.push(toplevel(&member).to_string());
+                        below.push(Kind::Nixos.derivation_of(&member).to_string());
                     } else if is == "set" {
                         below.push(member.to_string());
                     }
@@ -320,13 +320,6 @@ impl Discovered {
         }
         Ok(())
     }
-}
-
-/// Returns where a configuration at `path` has the system it makes.
-fn toplevel(path: &AttrPath) -> AttrPath {
-    ["config", "system", "build", "toplevel"]
-        .iter()
-        .fold(path.clone(), |path, name| path.child(name))
 }
 
 /// What both functions over a flake's outputs need: for a kind, `{ is, names, below }`.

@@ -169,13 +169,7 @@ pub(super) struct Unreachable {
 ///
 /// A flake that was fetched and is wrong, a lock that lies about a hash and a full disk are something else.
 pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
-    const ELSE: [&str; 5] = [
-        "cannot connect to socket",
-        "NAR hash mismatch",
-        "No space left on device",
-        "Disk quota exceeded",
-        "Cannot allocate memory",
-    ];
+    const ELSE: [&str; 2] = ["cannot connect to socket", "NAR hash mismatch"];
     let clean = plain(stderr);
     // The message has its own trace, and only that speaks of what ended the call.
     let trace: Vec<&str> = clean.lines().map(str::trim_start).collect();
@@ -188,7 +182,8 @@ pub(super) fn unreachable(stderr: &str) -> Option<Unreachable> {
         line.starts_with(FETCHING)
             || line.contains("in the flake registries") && line.contains("cannot find flake")
     };
-    if !trace.iter().any(fetching) || ELSE.iter().any(|words| clean.contains(words)) {
+    let is_else = ELSE.iter().any(|words| clean.contains(words)) || exhausted(&clean).is_some();
+    if is_else || !trace.iter().any(fetching) {
         return None;
     }
     let last = last_error(&clean)?;

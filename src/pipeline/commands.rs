@@ -92,7 +92,7 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
         LockSource::Staged | LockSource::Tree => Vec::new(),
     };
     delivery.prepare(&request, &given)?;
-    let scratch = super::scratch()?;
+    let scratch = super::files::scratch()?;
     let looked = async {
         // What would keep the result from being published is found before hours of building.
         let publishing = if config.publishes() {
@@ -121,7 +121,7 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let request = request(config);
     let context = context(config, world);
     let mut delivery = delivery(config);
-    let scratch = super::scratch()?;
+    let scratch = super::files::scratch()?;
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
         let (paths, output) = (config.reports.clone(), delivery.directory.clone());
@@ -237,7 +237,7 @@ async fn finish(
     }
     let stopped = failed.as_ref().and_then(Error::stopped).is_some();
     if config.update.write_lock.value && !stopped && report.outcome != Outcome::LockUnchanged {
-        super::replace(&lock_path, &lock)?;
+        super::files::replace(&lock_path, &lock)?;
     }
     // Forgejo's runner throws the summary away; the log is what is left for a reader.
     if config
@@ -592,9 +592,9 @@ async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, E
         return Err(Error::NoOutput);
     };
     // A place that will not do is found before the work.
-    drop(super::stage(output, Box::new(|_| Ok(())))?);
+    drop(super::files::stage(output, Box::new(|_| Ok(())))?);
     let lock = super::lock(&request, &context).await?;
-    super::replace(output, &lock.bytes)?;
+    super::files::replace(output, &lock.bytes)?;
     super::origin::write(output, &lock)?;
     Ok(if lock.differs {
         exit::CHANGED

@@ -9,7 +9,8 @@ use crate::report::{
 };
 
 use super::error::bare;
-use super::{Contents, Error, Request};
+use super::files::{Contents, stage};
+use super::{Error, Request};
 
 /// The files of a report.
 const FILES: [&str; 4] = ["report.md", "report.json", "report.txt", "flake.lock"];
@@ -134,7 +135,7 @@ impl Delivery {
             let staged = files
                 .iter()
                 .zip(contents)
-                .map(|(file, contents)| super::stage(file, contents))
+                .map(|(file, contents)| stage(file, contents))
                 .collect::<Result<Vec<_>, _>>()?;
             for file in staged {
                 file.put()?;

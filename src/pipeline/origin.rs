@@ -108,7 +108,7 @@ pub(super) fn write(file: &Path, lock: &StagedLock) -> Result<(), Error> {
     }
     let beside = beside(file);
     match &lock.origin {
-        Some(text) => super::replace(&beside, text.as_bytes()),
+        Some(text) => super::files::replace(&beside, text.as_bytes()),
         None => match std::fs::remove_file(&beside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Write {
                 path: beside,

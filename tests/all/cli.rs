@@ -206,3 +206,16 @@ fn a_directory_for_the_report_that_cannot_be_written_is_found_before_the_work() 
     let output = env.run(["report", "--output-dir", "."]).code(1);
     assert!(output.stderr.contains("would overwrite"), "{output}");
 }
+
+#[test]
+fn a_hint_tells_no_secret_either() {
+    let mut env = TestEnv::new();
+    env.set("FLAKE_HERALD_TOKEN", "tok-aaaaaaaaaaaa");
+    env.write("a/tok-aaaaaaaaaaaa/flake.nix", "{ }");
+    let output = env.run_in(&env.dir().join("a"), ["report"]).code(1);
+    assert!(
+        output.stderr.contains("there is one in another directory"),
+        "{output}"
+    );
+    assert!(!output.stderr.contains("tok-aaaaaaaaaaaa"), "{output}");
+}
