@@ -15,7 +15,7 @@ use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, getpid, getsid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
 
 /// The variable that marks a child and all that inherit its environment. Not one of our `FLAKE_HERALD_…` settings: a
 /// flake-herald below a child would refuse an unknown one.
@@ -129,10 +129,10 @@ impl ProcessTree {
     /// Takes every orphan in a session of its own that became our child since the child was started for one of the child's. It
     /// may be that of another one: only for when all of them are to end.
     pub(super) fn adopt(&mut self) {
-        let session = getsid(None)
-            .ok()
-            .map(|session| session.as_raw_nonzero().get());
-        self.adopting = session.map(|session| (getpid().as_raw_nonzero().get(), session));
+        // Not getsid(2): in a container whose session was begun outside its PID namespace that answers 0, which rustix takes
+        // for impossible. `/proc` says 0 too, and there it is a number like any other: no session that is begun inside has it.
+        let own = getpid().as_raw_nonzero().get();
+        self.adopting = Process::read(own).map(|process| (own, process.session));
     }
 
     /// Looks again: forgets who is gone, remembers who is new.

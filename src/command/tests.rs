@@ -484,6 +484,29 @@ async fn other_commands_live_on() {
     assert_eq!(other.processes().len(), 0);
 }
 
+/// In a container, the session may have been begun outside the PID namespace: its number is 0 then.
+#[tokio::test]
+async fn a_session_from_outside_the_namespace_is_one_like_any_other() {
+    let cmd = Cmd::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "command::tests::other_commands_live_on"]);
+    match door().output(&cmd).await.unwrap() {
+        // Namespaces are refused on some machines.
+        output if output.stderr.bytes().starts_with(b"unshare: ") => {}
+        output => assert!(
+            String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+            "{output:?}"
+        ),
+    }
+}
+
 #[tokio::test]
 async fn after_cancellation_nothing_is_started() {
     let scratch = tempfile::tempdir().unwrap();

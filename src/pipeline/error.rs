@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::command::Stop;
 use crate::flake::lock::{GraftError, LockError};
-use crate::flake::{AttrPathError, FilterError, NoHost, listed};
+use crate::flake::{AttrPathError, FilterError, Kind, NoHost, listed};
 use crate::git::GitError;
 use crate::nix::NixError;
 use crate::report::PlanError;
@@ -215,6 +215,8 @@ impl Error {
             Self::NoHost(NoHost::InFlake { .. }) => Some(
                 "--kind darwin and --kind home look at other outputs, --attr PATH at any derivation".to_owned(),
             ),
+            // The default itself was replaced.
+            Self::NoHost(NoHost::OtherKind { kind: Kind::Nixos, .. }) => Some("add --kind nixos".to_owned()),
             Self::NoHost(NoHost::OtherKind { kind, .. }) => Some(format!(
                 "add --kind {}; it replaces the default, so name --kind nixos too if you want both",
                 kind.as_str()

@@ -445,6 +445,10 @@ fn a_flake_without_hosts_says_what_it_has() {
         (broken, &all[..1]),
         (homes, &["hosts", "--kind", "home", "--host", "mac"]),
         (
+            "nixosConfigurations.web = host \"web\"; homeConfigurations.bob = home \"b\";",
+            &["hosts", "--kind", "home", "--host", "web"],
+        ),
+        (
             "nixosConfigurations = 5; homeConfigurations.bob = home \"b\";",
             &all,
         ),
@@ -482,6 +486,10 @@ fn a_flake_without_hosts_says_what_it_has() {
     homeConfigurations = { alice = home "a"; bob = home "b"; }; packages.NATIVE.darwinConfigurations.mac = host "m";
     Error: no host matches `mac`, because hosts of the kind `darwin` are not looked at
     Hint: add --kind darwin; it replaces the default, so name --kind nixos too if you want both
+
+    nixosConfigurations.web = host "web"; homeConfigurations.bob = home "b";
+    Error: no host matches `web`, because hosts of the kind `nixos` are not looked at
+    Hint: add --kind nixos
 
     nixosConfigurations = 5; homeConfigurations.bob = home "b";
     bob
