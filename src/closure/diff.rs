@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Closure, Graph, PackageName, PathId, Selection, StorePath, version};
+use super::{Closure, Facts, Graph, OwnChange, PackageName, PathId, Selection, StorePath, version};
 
 /// What a package's change amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,6 +128,42 @@ pub struct Entry {
     /// Why it was rebuilt: set in [`ClosureDiff::rebuilt`] and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// What of its own derivation changed, where that is known of both sides and something did.
+    #[serde(default)]
+    pub own: Option<OwnChange>,
+    /// Why a big newcomer is there: the packages on a shortest way to it, the root first, the newcomer's own left out.
+    #[serde(default)]
+    pub via: Option<Vec<String>>,
+}
+
+/// What the packages of a family have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FamilyKind {
+    /// Their versions: `6.4.1` to `6.4.2`. They stand in [`ClosureDiff::changed`].
+    Versions,
+    /// The start of their names, which changes: `python3.12` to `python3.13`. They stand in [`ClosureDiff::removed`] under their
+    /// names before and in [`ClosureDiff::added`] under those after.
+    Names,
+}
+
+/// Several packages of which one line tells enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    /// What they have in common.
+    pub kind: FamilyKind,
+    /// What the names of the packages begin with; empty where they have only the versions in common.
+    pub name: String,
+    /// The version, or the start of the names, before.
+    pub before: String,
+    /// The version, or the start of the names, after.
+    pub after: String,
+    /// What the change amounts to.
+    pub change: Change,
+    /// Whether the user chose some of them: `yes` if any is selected on both sides.
+    pub selected: Selected,
+    /// The packages, by name; of names that change, what follows the start.
+    pub packages: Vec<String>,
 }
 
 /// What changes from one closure to another. Every list is in the byte order of the names.
@@ -147,8 +183,11 @@ pub struct ClosureDiff {
     pub selection: Vec<Entry>,
     /// Packages with the same versions but different paths.
     pub rebuilt: Vec<Entry>,
-    /// Configuration, apart from packages; still empty, it stands among the packages.
+    /// Configuration, apart from packages: units, files in `/etc`, what home-manager writes, triggers, the root itself.
     pub configuration: Vec<Entry>,
+    /// Packages of which one line tells enough; each also stands in a list of its own.
+    #[serde(default)]
+    pub families: Vec<Family>,
     /// How many paths are there only after; none where closures are not known.
     pub paths_added: Option<u64>,
     /// How many paths are there only before; none where closures are not known.
@@ -206,7 +245,7 @@ impl Side<'_> {
 /// Names and versions are nvd's (see [`PackageName::parse`] and [`version::compare_values`]), as is what
 /// counts as changed: the versions of a name, each as often as it has paths. The exception: nvd compares by
 /// value and hides `1.0-2` becoming `1.0.2`, which here is [`Change::Changed`].
-pub fn diff(before: Side<'_>, after: Side<'_>) -> ClosureDiff {
+pub fn diff(before: Side<'_>, after: Side<'_>, _facts: &Facts) -> ClosureDiff {
     let mut diff = ClosureDiff {
         paths_added: Some(0),
         paths_removed: Some(0),
@@ -284,6 +323,8 @@ fn compare(diff: &mut ClosureDiff, graph: &Graph, name: usize, before: Side<'_>,
         selected,
         size_delta: Some(signed_delta(sum(&old), sum(&new))),
         cause,
+        own: None,
+        via: None,
     };
 
     if old.is_empty() && new.is_empty() {

@@ -361,7 +361,7 @@ impl Graph {
             .ok_or_else(|| GraphError::NoRecord { path: path.clone() })?;
         let paths = self.references(id).filter_map(|id| self.path(id));
         Ok(paths
-            .map(|path| PackageName::parse(path.name()).name)
+            .map(|path| PackageName::parse(path.name()).package())
             .collect())
     }
 

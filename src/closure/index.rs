@@ -1,5 +1,7 @@
 //! Tables by number: which numbers belong to a number, and which name a path has.
 
+use std::borrow::Cow;
+
 use super::{PackageName, PathId, StorePath};
 
 /// A list of numbers for each index, one after the other in one allocation (compressed sparse rows).
@@ -58,9 +60,9 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(paths: &[StorePath]) -> Self {
-        let mut named: Vec<(&str, u32)> = paths
+        let mut named: Vec<(Cow<'_, str>, u32)> = paths
             .iter()
-            .map(|path| PackageName::parse(path.name()).name)
+            .map(|path| PackageName::parse(path.name()).package())
             .zip(0..)
             .collect();
         named.sort_unstable();
@@ -77,7 +79,7 @@ impl Names {
             }
             names
                 .texts
-                .extend(same.first().map(|(text, _)| Box::from(*text)));
+                .extend(same.first().map(|(text, _)| Box::from(&**text)));
         }
         names
     }

@@ -11,6 +11,7 @@ mod index;
 mod name;
 #[cfg(test)]
 mod properties;
+mod recipe;
 mod selected;
 mod store_path;
 #[cfg(test)]
@@ -18,8 +19,11 @@ mod tests;
 pub mod version;
 
 pub use closures::{Closure, Closures};
-pub use diff::{Cause, Change, ClosureDiff, Entry, Selected, Side, VersionGroup, diff};
+pub use diff::{
+    Cause, Change, ClosureDiff, Entry, Family, FamilyKind, Selected, Side, VersionGroup, diff,
+};
 pub use graph::{Graph, GraphBuilder, GraphError, PathId, Record, Selection};
-pub use name::PackageName;
+pub use name::{Known, PackageName};
+pub use recipe::{Fact, Facts, OwnChange, Recipe};
 pub use selected::{Package, diff_selected};
 pub use store_path::{StorePath, StorePathError, StorePathReason};

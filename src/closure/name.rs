@@ -1,29 +1,44 @@
 //! What a store path's name says of the package: its name and its version.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// A store path's name taken apart by nvd's rule.
+/// What is known of a path's name beyond its letters, from its derivation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// The output of its derivation: `out`, `dev`.
+    pub output: Option<&'a str>,
+    /// The derivation's `pname`.
+    pub pname: Option<&'a str>,
+    /// The derivation's `version`.
+    pub version: Option<&'a str>,
+}
+
+/// A store path's name taken apart: `BASE-VERSION-VARIANT-OUTPUT.EXTENSION`, of which only the base is always there.
 ///
-/// The name ends before the first `-` that a digit follows and that is not the first character; what follows
-/// that dash is the version, outputs and variants included (`2.42-67-bin`). A `.drv` at the end belongs to
-/// neither. [`fmt::Display`] puts the parts together again.
+/// [`fmt::Display`] puts the parts together again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageName<'a> {
-    /// The package's name; empty only where the store path's name is.
-    pub name: &'a str,
-    /// The version, which begins with a digit; none where no dash is followed by one.
+    /// What stands before the version.
+    pub base: &'a str,
+    /// The version.
     pub version: Option<&'a str>,
-    /// Whether `.drv` stood at the end.
-    pub derivation: bool,
+    /// What follows the version and is neither part of it nor an output (`env`, `fish-completions`): another package than that
+    /// without it.
+    pub variant: Option<&'a str>,
+    /// The output at the end; none for the default one.
+    pub output: Option<&'a str>,
+    /// What is no part of a package's name, with its dots: `.tar.gz`, `.drv`.
+    pub extension: &'a str,
 }
 
 impl<'a> PackageName<'a> {
-    /// Returns the parts of `name`, which is a [`StorePath::name`](super::StorePath::name).
+    /// Returns the parts of `name`, which is a [`StorePath::name`](super::StorePath::name), by what it looks like.
     pub fn parse(name: &'a str) -> Self {
-        let (stem, derivation) = match name.strip_suffix(".drv") {
+        let (stem, extension) = match name.strip_suffix(".drv") {
             // A name is never empty, so a lone `.drv` is one.
-            Some(stem) if !stem.is_empty() => (stem, true),
-            _ => (name, false),
+            Some(stem) if !stem.is_empty() => (stem, ".drv"),
+            _ => (name, ""),
         };
         let bytes = stem.as_bytes();
         let dash = bytes
@@ -31,28 +46,43 @@ impl<'a> PackageName<'a> {
             .skip(1)
             .position(|pair| matches!(pair, [b'-', digit] if digit.is_ascii_digit()))
             .map(|at| at + 1);
-        let (name, version) = match dash {
+        let (base, version) = match dash {
             Some(dash) => (stem.get(..dash), stem.get(dash + 1..)),
             None => (Some(stem), None),
         };
         Self {
-            name: name.unwrap_or(stem),
+            base: base.unwrap_or(stem),
             version,
-            derivation,
+            variant: None,
+            output: None,
+            extension,
+        }
+    }
+
+    /// Returns the parts of `name` by what is known of it, and for the rest by what it looks like.
+    pub fn exact(name: &'a str, _known: Known<'a>) -> Self {
+        Self::parse(name)
+    }
+
+    /// Returns the package's name: the base, and the variant where there is one.
+    pub fn package(&self) -> Cow<'a, str> {
+        match self.variant {
+            Some(variant) => Cow::Owned(format!("{}-{variant}", self.base)),
+            None => Cow::Borrowed(self.base),
         }
     }
 }
 
 impl fmt::Display for PackageName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
-        if let Some(version) = self.version {
-            write!(f, "-{version}")?;
+        f.write_str(self.base)?;
+        for part in [self.version, self.variant, self.output]
+            .into_iter()
+            .flatten()
+        {
+            write!(f, "-{part}")?;
         }
-        if self.derivation {
-            f.write_str(".drv")?;
-        }
-        Ok(())
+        f.write_str(self.extension)
     }
 }
 
@@ -76,7 +106,7 @@ mod tests {
         for Vector { store_name, nvd } in &vectors {
             let ours = PackageName::parse(store_name);
             assert_eq!(
-                (ours.name, ours.version),
+                (ours.base, ours.version),
                 (nvd.0.as_str(), nvd.1.as_deref()),
                 "{store_name}"
             );
@@ -98,13 +128,10 @@ mod tests {
             ("ä-1", "ä", Some("1"), false),
         ];
         for (text, name, version, derivation) in cases {
+            let parsed = PackageName::parse(text);
             assert_eq!(
-                PackageName::parse(text),
-                PackageName {
-                    name,
-                    version,
-                    derivation
-                },
+                (parsed.base, parsed.version, !parsed.extension.is_empty()),
+                (name, version, derivation),
                 "{text}"
             );
         }
@@ -117,7 +144,7 @@ mod tests {
             prop_assert_eq!(parsed.to_string(), text.as_str());
             if let Some(version) = parsed.version {
                 prop_assert!(version.starts_with(|c: char| c.is_ascii_digit()));
-                prop_assert!(!parsed.name.is_empty());
+                prop_assert!(!parsed.base.is_empty());
             }
         }
     }

@@ -73,6 +73,7 @@ fn swapped(diff: &ClosureDiff) -> ClosureDiff {
         selection: entries(&diff.selection),
         rebuilt: entries(&diff.rebuilt),
         configuration: entries(&diff.configuration),
+        families: Vec::new(),
         paths_added: diff.paths_removed,
         paths_removed: diff.paths_added,
         size_delta: diff.size_delta.map(|size| -size),
@@ -83,14 +84,14 @@ fn swapped(diff: &ClosureDiff) -> ClosureDiff {
 fn expected_lists(plan: &Plan, selected: &[Selection; 2]) -> BTreeMap<String, Vec<&'static str>> {
     let sides = [0, 1].map(|root| reachable(plan, root));
     let parse = |number: usize| PackageName::parse(&plan[number].0);
-    let names: BTreeSet<&str> = (0..plan.len()).map(|number| parse(number).name).collect();
+    let names: BTreeSet<&str> = (0..plan.len()).map(|number| parse(number).base).collect();
     let mut lists = BTreeMap::new();
     for name in names {
         let paths = |side: usize| -> Vec<usize> {
             sides[side]
                 .iter()
                 .copied()
-                .filter(|number| parse(*number).name == name)
+                .filter(|number| parse(*number).base == name)
                 .collect()
         };
         let versions = |side: usize| {
@@ -154,7 +155,7 @@ proptest! {
         let graph = graph(&plan);
         let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
         let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
-        let there = diff(before, after);
+        let there = diff(before, after, &Facts::default());
 
         let [old, new] = [0, 1].map(|root| reachable(&plan, root));
         prop_assert_eq!(there.paths_added, Some(new.difference(&old).count() as u64));
@@ -186,8 +187,8 @@ proptest! {
         let parts: Option<i64> = parts.into_iter().flatten().map(|entry| entry.size_delta).sum();
         prop_assert_eq!(parts, there.size_delta);
 
-        prop_assert_eq!(diff(after, before), swapped(&there));
-        prop_assert!(diff(before, before).is_empty() && diff(after, after).is_empty());
+        prop_assert_eq!(diff(after, before, &Facts::default()), swapped(&there));
+        prop_assert!(diff(before, before, &Facts::default()).is_empty() && diff(after, after, &Facts::default()).is_empty());
         prop_assert_eq!(there.is_empty(), old == new && expected_lists(&plan, &selected).is_empty());
         let json = serde_json::to_string(&there).unwrap();
         prop_assert_eq!(serde_json::from_str::<ClosureDiff>(&json).unwrap(), there);

@@ -28,7 +28,7 @@ impl Package {
                     .and_then(|rest| rest.strip_prefix('-'));
                 (pname, rest.filter(|rest| !rest.is_empty()))
             }
-            None => (parsed.name, parsed.version),
+            None => (parsed.base, parsed.version),
         };
         let version = version.filter(|version| is_plain(version)).or(rest);
         Self {
@@ -81,6 +81,8 @@ pub fn diff_selected(before: &[Package], after: &[Package]) -> ClosureDiff {
             selected: Selected::new(!old.is_empty(), !new.is_empty()),
             size_delta: None,
             cause,
+            own: None,
+            via: None,
         };
         if old.is_empty() {
             diff.added.push(entry(Change::Added, None));

@@ -67,6 +67,7 @@ fn diff_of(plan: &Plan, selected: [&[&str]; 2]) -> ClosureDiff {
             closure: closures.at(1),
             selected: &after,
         },
+        &Facts::default(),
     )
 }
 
@@ -98,6 +99,8 @@ fn summary(diff: &ClosureDiff) -> String {
                 selected,
                 size_delta,
                 cause,
+                own: _,
+                via: _,
             } = entry;
             let (before, after) = (side(before), side(after));
             let size_delta = size_delta.unwrap();
@@ -211,7 +214,9 @@ fn the_json_is_the_documented_one() {
           ],
           "change": "upgraded",
           "selected": "no-longer",
-          "size_delta": 31
+          "size_delta": 31,
+          "own": null,
+          "via": null
         }
       ],
       "added": [],
@@ -245,7 +250,9 @@ fn the_json_is_the_documented_one() {
           "change": "rebuilt",
           "selected": "no",
           "size_delta": 0,
-          "cause": "unknown"
+          "cause": "unknown",
+          "own": null,
+          "via": null
         },
         {
           "name": "root",
@@ -274,10 +281,13 @@ fn the_json_is_the_documented_one() {
           "change": "rebuilt",
           "selected": "no",
           "size_delta": 0,
-          "cause": "unknown"
+          "cause": "unknown",
+          "own": null,
+          "via": null
         }
       ],
       "configuration": [],
+      "families": [],
       "paths_added": 4,
       "paths_removed": 3,
       "size_delta": 31
@@ -370,17 +380,17 @@ fn one_side_alone_is_all_new_or_all_gone() {
         closure: None,
         selected: &none,
     };
-    insta::assert_snapshot!(summary(&diff(nothing, there)), @"
+    insta::assert_snapshot!(summary(&diff(nothing, there, &Facts::default())), @"
     added: lib [] -> [1 x1] added newly +5
     added: root [] -> [1 x1] added no +1
     +2 -0 +6
     ");
-    insta::assert_snapshot!(summary(&diff(there, nothing)), @"
+    insta::assert_snapshot!(summary(&diff(there, nothing, &Facts::default())), @"
     removed: lib [1 x1] -> [] removed no-longer -5
     removed: root [1 x1] -> [] removed no -1
     +0 -2 -6
     ");
-    assert!(diff(nothing, nothing).is_empty());
+    assert!(diff(nothing, nothing, &Facts::default()).is_empty());
     assert!(closures.at(1).is_none());
 }
 

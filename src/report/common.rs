@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::text::{change_versions, tag};
+use super::sections::{change_versions, tag};
 use super::{HostReport, Report, Status};
 
 /// Of more hosts than this that change, nobody reads each; of fewer, what they have in common would be said twice for nothing.

@@ -10,6 +10,8 @@ mod model;
 mod plan;
 mod publication;
 mod pull_request;
+mod sections;
+mod style;
 mod template;
 #[cfg(test)]
 mod tests;

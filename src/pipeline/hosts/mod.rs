@@ -381,6 +381,7 @@ fn compare(
                 closure: Some(*after),
                 selected: selected_after,
             },
+            &closure::Facts::default(),
         ));
     }
     Ok(())

@@ -1,0 +1,108 @@
+//! Lines with styles, numbers and sizes, as every text of ours has them.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use super::clean::is_unseen;
+
+pub(super) const HEADING: Style = Style::new().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+pub(super) const CARE: Style = AnsiColor::Yellow.on_default();
+pub(super) const PLAIN: Style = Style::new();
+
+pub(super) fn line(out: &mut String, style: Style, text: &str) {
+    // A name may hold a line break or an escape, and must not pass for a line or a colour of ours.
+    let escaped: String;
+    let text = if text.chars().any(is_unseen) {
+        escaped = text.chars().map(shown).collect();
+        &escaped
+    } else {
+        text
+    };
+    // Writing to a string cannot fail; a style that writes nothing must not leave a reset behind.
+    let written = if style == PLAIN {
+        writeln!(out, "{text}")
+    } else {
+        writeln!(out, "{style}{text}{style:#}")
+    };
+    debug_assert!(written.is_ok(), "a string takes whatever is written");
+}
+
+/// Returns a character as it is shown: a control character by its picture (U+2400 and on).
+fn shown(c: char) -> char {
+    match u32::from(c) {
+        code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or('?'),
+        _ if is_unseen(c) => '\u{fffd}',
+        _ => c,
+    }
+}
+
+/// Returns a difference of sizes as nvd prints it: `+1.5MiB`, `-512B`, `+0B`.
+pub(super) fn signed_size(bytes: i64) -> String {
+    let sign = if bytes < 0 { '-' } else { '+' };
+    format!("{sign}{}", size(bytes.unsigned_abs(), ""))
+}
+
+/// Returns a size with `gap` before its unit: `812.3 MiB`.
+pub(super) fn size(bytes: u64, gap: &str) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes}{gap}B");
+    }
+    // Tenths of a unit in whole numbers: exact, and the same on every machine.
+    let mut tenths = u128::from(bytes) * 10;
+    let mut unit = "B";
+    for next in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths = (tenths + 512) / 1024;
+        unit = next;
+    }
+    format!("{}.{}{gap}{unit}", tenths / 10, tenths % 10)
+}
+
+/// Returns a number with a comma before every three digits from its end: `1,204`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_sizes_have_their_unit() {
+        let numbers = [0, 7, 999, 1000, 1_204, 999_999, 12_345_678, u64::MAX].map(grouped);
+        insta::assert_snapshot!(numbers.join(" "), @"0 7 999 1,000 1,204 999,999 12,345,678 18,446,744,073,709,551,615");
+        let sizes = [0, 1023, 1024, 851_758_284, u64::MAX].map(|bytes| size(bytes, " "));
+        insta::assert_snapshot!(sizes.join(", "), @"0 B, 1023 B, 1.0 KiB, 812.3 MiB, 16777216.0 TiB");
+    }
+
+    #[test]
+    fn differences_of_sizes_are_short_and_signed() {
+        let sizes = [
+            0,
+            1,
+            -1023,
+            1024,
+            1_572_864,
+            -5_368_709_120,
+            i64::MAX,
+            i64::MIN,
+        ]
+        .map(signed_size)
+        .join(" ");
+        insta::assert_snapshot!(sizes, @"+0B +1B -1023B +1.0KiB +1.5MiB -5.0GiB +8388608.0TiB -8388608.0TiB");
+    }
+}
