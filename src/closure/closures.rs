@@ -1,6 +1,6 @@
 //! The closures of many roots at once.
 
-use super::{Graph, PathId, StorePath};
+use super::{Graph, PackageName, PathId, Selection, StorePath};
 
 /// Which paths of a graph belong to the closure of which root.
 #[derive(Debug, Clone)]
@@ -155,6 +155,21 @@ impl<'a> Closure<'a> {
     /// Returns the paths, in order.
     pub fn ids(self) -> impl Iterator<Item = PathId> + use<'a> {
         ids(self.found.members.iter().copied())
+    }
+
+    /// Returns the names of the packages that the user chose: what the paths refer to that `links` name, those that the root's
+    /// `sw` and `home-path` lead to; without any, what the root refers to.
+    pub fn selection(self, links: &[StorePath]) -> Selection {
+        let known = links.iter().filter_map(|link| self.graph.id(link));
+        let mut from: Vec<PathId> = known.filter(|id| self.contains(*id)).collect();
+        if from.is_empty() {
+            from.push(self.root);
+        }
+        let paths = from.into_iter().flat_map(|id| self.graph.references(id));
+        paths
+            .filter_map(|id| self.graph.path(id))
+            .map(|path| PackageName::parse(path.name()).package())
+            .collect()
     }
 
     /// Returns the paths that are not in `other`, a closure of the same graph, in order.

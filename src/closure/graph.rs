@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::index::{Lists, Names};
-use super::{Closures, PackageName, StorePath, StorePathError};
+use super::{Closures, StorePath, StorePathError};
 
 /// What the store knows of one path, as `nix-store --dump-db` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -345,24 +345,6 @@ impl Graph {
             })
             .collect::<Result<_, _>>()?;
         Ok(Closures::sweep(self, roots))
-    }
-
-    /// Returns the names of what `path` refers to: the packages that a system selects, for the path its `sw`
-    /// leads to.
-    ///
-    /// nvd takes the direct references of `ROOT/sw`, and those of the root itself where there is no `sw`.
-    ///
-    /// # Errors
-    ///
-    /// Fails when `path` has no record.
-    pub fn selected_names(&self, path: &StorePath) -> Result<Selection, GraphError> {
-        let id = self
-            .id(path)
-            .ok_or_else(|| GraphError::NoRecord { path: path.clone() })?;
-        let paths = self.references(id).filter_map(|id| self.path(id));
-        Ok(paths
-            .map(|path| PackageName::parse(path.name()).package())
-            .collect())
     }
 
     /// Returns all paths, every one before the paths it refers to.

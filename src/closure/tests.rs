@@ -404,17 +404,13 @@ fn selected_are_the_names_of_direct_references() {
         ("curl-8.0", 1, &[]),
     ]);
     let graph = graph(&plan);
-    let selected = graph.selected_names(&root(&plan, 0)).unwrap();
+    let closures = graph.closures([&root(&plan, 0)]).unwrap();
+    let selected = closures.at(0).unwrap().selection(&[]);
     assert_eq!(
         selected.names().collect::<Vec<_>>(),
         ["etc", "git", "system-path"]
     );
     assert!(selected.contains("git") && !selected.contains("curl"));
-    let absent = store_path(99, "x");
-    assert_eq!(
-        graph.selected_names(&absent),
-        Err(GraphError::NoRecord { path: absent })
-    );
 }
 
 #[test]

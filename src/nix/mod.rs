@@ -9,6 +9,7 @@ mod derivation;
 mod discover;
 mod error;
 mod eval;
+mod facts;
 mod lock;
 mod message;
 mod packages;

@@ -21,18 +21,18 @@ impl Nix {
         parse_dump(&dump.stdout)
     }
 
-    /// Returns the path that users select packages through: what the link `sw` of a system, or `home-path`
-    /// of a home-manager generation, points to. None where `root` has no such link into the store.
+    /// Returns the paths that users select packages through: what the links `sw` of a system and `home-path` of a home-manager
+    /// generation point to. A link that leads elsewhere is somebody's own, and selects nothing.
     ///
     /// # Errors
     ///
-    /// The link cannot be read.
-    pub fn selected_path(&self, root: &StorePath) -> Result<Option<StorePath>, NixError> {
+    /// A link cannot be read.
+    pub fn selecting_paths(&self, root: &StorePath) -> Result<Vec<StorePath>, NixError> {
+        let mut found = Vec::new();
         for name in ["sw", "home-path"] {
             let link = Path::new(root.as_str()).join(name);
             match std::fs::read_link(&link) {
-                // A link that leads elsewhere is somebody's own, and selects nothing.
-                Ok(target) => return Ok(StorePath::parse(&target.to_string_lossy()).ok()),
+                Ok(target) => found.extend(StorePath::parse(&target.to_string_lossy())),
                 // EINVAL: it is there, but no link.
                 Err(error)
                     if matches!(
@@ -49,7 +49,7 @@ impl Nix {
                 }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 }
 

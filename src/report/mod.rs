@@ -2,6 +2,7 @@
 
 mod budget;
 mod clean;
+mod closure_diff;
 mod common;
 mod json;
 mod markdown;
@@ -19,6 +20,9 @@ mod text;
 
 pub use budget::body;
 pub use clean::{Redactor, defused};
+pub use closure_diff::{
+    Comparison, DiffSort, DiffView, End, diff_to_markdown, diff_to_text, write_diff_json,
+};
 pub use json::{to_json, write_json};
 pub use markdown::to_markdown;
 pub use merge::{MAX_BYTES, MergeError, ReadError, merge, parse};

@@ -363,12 +363,10 @@ fn compare(
             side.paths = u64::try_from(closure.len()).ok();
             side.nar_size = Some(closure.nar_size());
         }
-        // nvd: what `sw` refers to, and where there is none, what the root itself does.
-        let selected = nix.selected_path(root).map_err(|error| error.to_string())?;
-        let selected = closure
-            .graph()
-            .selected_names(selected.as_ref().unwrap_or(root))
+        let links = nix
+            .selecting_paths(root)
             .map_err(|error| error.to_string())?;
+        let selected = closure.selection(&links);
         read.push((closure, selected));
     }
     if let [(before, selected_before), (after, selected_after)] = read.as_slice() {
