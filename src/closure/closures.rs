@@ -71,6 +71,11 @@ impl<'g> Closures<'g> {
         }
     }
 
+    /// Returns the graph that the closures belong to.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
     /// Returns the closure of `root`; none where it was not among the roots.
     pub fn of(&self, root: &StorePath) -> Option<Closure<'_>> {
         let id = self.graph.id(root)?;

@@ -1,6 +1,7 @@
 //! What the update does to each host: evaluate both sides, build what differs, read and compare the closures.
 
 mod build;
+mod compare;
 mod evaluate;
 mod unbuilt;
 
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::closure::{self, Closures, Graph, StorePath, diff};
+use crate::closure::{Graph, StorePath};
 use crate::flake::{Host, HostFilter};
 use crate::nix::Nix;
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status, ToBuild};
@@ -71,6 +72,14 @@ impl Sides {
 
     fn each(&self) -> [&SideState; 2] {
         [&self.before, &self.after]
+    }
+
+    /// The outputs, of each side that has one in the store.
+    fn roots(&self) -> [Option<&StorePath>; 2] {
+        self.each().map(|side| {
+            let valid = side.evaluated().filter(|_| side.is_valid());
+            valid.map(|evaluated| &evaluated.out)
+        })
     }
 
     fn each_mut(&mut self) -> [&mut SideState; 2] {
@@ -162,6 +171,15 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
     });
 
     look.steps.begin("compare", "Comparing the closures");
+    let read = match closures {
+        Some(Ok(closures)) => {
+            let differing = compare::differing(&closures, sides.iter().map(Sides::roots));
+            let facts = nix.facts(closures.graph(), differing).await;
+            Some(Ok((closures, facts)))
+        }
+        Some(Err(words)) => Some(Err(words)),
+        None => None,
+    };
     let logs = save_logs(&look, &sides, &mut warnings).await?;
     let reports = look
         .hosts
@@ -170,9 +188,11 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
         .zip(verdicts)
         .map(|((host, side), verdict)| {
             let mut report = host_report(host, side, verdict, redactor, &logs);
-            if let (Some(closures), Status::Changed | Status::Mended) = (&closures, report.status) {
-                let compared = match closures {
-                    Ok(closures) => compare(nix, closures, side, &mut report),
+            if let (Some(read), Status::Changed | Status::Mended) = (&read, report.status) {
+                let compared = match read {
+                    Ok((closures, facts)) => {
+                        compare::compare(nix, closures, facts, side, &mut report)
+                    }
                     Err(words) => Err(words.clone()),
                 };
                 if let Err(words) = compared {
@@ -339,48 +359,4 @@ fn unread(report: &mut HostReport, words: &str) {
         log_tail: Vec::new(),
         log_path: None,
     });
-}
-
-/// Puts into a host's report what its closures say. The words of what is wrong where they cannot be read.
-fn compare(
-    nix: &Nix,
-    closures: &Closures<'_>,
-    sides: &Sides,
-    report: &mut HostReport,
-) -> Result<(), String> {
-    let mut read = Vec::new();
-    for (state, side) in sides
-        .each()
-        .into_iter()
-        .zip([&mut report.before, &mut report.after])
-    {
-        let valid = state.evaluated().filter(|_| state.is_valid());
-        let found = valid.and_then(|valid| Some((&valid.out, closures.of(&valid.out)?)));
-        let Some((root, closure)) = found else {
-            continue;
-        };
-        if let Some(side) = side {
-            side.paths = u64::try_from(closure.len()).ok();
-            side.nar_size = Some(closure.nar_size());
-        }
-        let links = nix
-            .selecting_paths(root)
-            .map_err(|error| error.to_string())?;
-        let selected = closure.selection(&links);
-        read.push((closure, selected));
-    }
-    if let [(before, selected_before), (after, selected_after)] = read.as_slice() {
-        report.diff = Some(diff(
-            closure::Side {
-                closure: Some(*before),
-                selected: selected_before,
-            },
-            closure::Side {
-                closure: Some(*after),
-                selected: selected_after,
-            },
-            &closure::Facts::default(),
-        ));
-    }
-    Ok(())
 }
