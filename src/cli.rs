@@ -22,6 +22,10 @@ pub enum Command {
     Report,
     /// Publishing what reports made elsewhere say.
     Publish,
+    /// What changes from one closure to another.
+    Diff,
+    /// A closure as a file that `diff` takes.
+    Snapshot,
     /// The hosts that would be built.
     Hosts,
     /// Only the new lock, staged into a file.
@@ -32,10 +36,12 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order the help lists them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Run,
         Self::Report,
         Self::Publish,
+        Self::Diff,
+        Self::Snapshot,
         Self::Hosts,
         Self::Lock,
         Self::Config,
@@ -47,9 +53,31 @@ impl Command {
             Self::Run => "run",
             Self::Report => "report",
             Self::Publish => "publish",
+            Self::Diff => "diff",
+            Self::Snapshot => "snapshot",
             Self::Hosts => "hosts",
             Self::Lock => "lock",
             Self::Config => "config",
+        }
+    }
+
+    /// Returns what stands behind the command without a flag, in order.
+    fn operands(self) -> &'static [Operand] {
+        match self {
+            Self::Publish => &[REPORTS],
+            Self::Diff => &[OLD, NEW],
+            Self::Snapshot => &[CLOSURE],
+            Self::Run | Self::Report | Self::Hosts | Self::Lock | Self::Config => &[],
+        }
+    }
+
+    /// Returns what the help of the command ends with.
+    fn notes(self) -> &'static str {
+        match self {
+            Self::Diff | Self::Snapshot => CLOSURE_NOTES,
+            Self::Run | Self::Report | Self::Publish | Self::Hosts | Self::Lock | Self::Config => {
+                NOTES
+            }
         }
     }
 
@@ -62,12 +90,62 @@ impl Command {
             Self::Publish => {
                 "Merge reports made elsewhere, check them, and publish them as one pull request"
             }
+            Self::Diff => "Say what changes from one closure to another",
+            Self::Snapshot => "Write a closure into a file that `diff` takes in its place",
             Self::Hosts => "List the hosts that would be built",
             Self::Lock => "Stage the new lock into a file; exit 2 if it does not change",
             Self::Config => "Show the merged configuration and where each value comes from",
         }
     }
 }
+
+/// What stands behind a command without a flag.
+#[derive(Debug, Clone, Copy)]
+struct Operand {
+    /// What the help calls it. No flag has this name.
+    name: &'static str,
+    /// Whether there may be several.
+    repeats: bool,
+    /// Its line of help.
+    help: &'static str,
+}
+
+const REPORTS: Operand = Operand {
+    name: "PATH",
+    repeats: true,
+    help: "A report.json, or a directory that is searched for them",
+};
+const OLD: Operand = Operand {
+    name: "OLD",
+    repeats: false,
+    help: "The closure before: the path, generation or snapshot it is known by, see below",
+};
+const NEW: Operand = Operand {
+    name: "NEW",
+    repeats: false,
+    help: "The closure after, likewise",
+};
+const CLOSURE: Operand = Operand {
+    name: "PATH",
+    repeats: false,
+    help: "The closure: the path, generation or snapshot it is known by, see below",
+};
+
+/// What the help of most commands ends with.
+const NOTES: &str = "The first word of a choice is its default, where nothing else is said. Each flag but --config and --flake is also \
+                     a key of flake-herald.toml, and each is an environment variable: --eval-batch is FLAKE_HERALD_EVAL_BATCH. A \
+                     variable holds a list as one entry a line, and options as NAME VALUE a line.";
+
+/// What the help of the commands ends with that need no flake.
+const CLOSURE_NOTES: &str = "\
+A closure is a store path and all that it refers to. It is known by:
+  /nix/store/…-x                    a store path, of a system or of anything else
+  ./result, /run/current-system     a link to one, or links that lead there: profiles, homes
+  41                                a generation of the system profile (a file of that name is ./41)
+  old.json                          a file that `flake-herald snapshot` wrote; needs no Nix
+
+The first word of a choice is its default. Each flag but --config is also a key of the file that --config names (the \
+flake-herald.toml beside a flake is not read here), and each is an environment variable: --color is FLAKE_HERALD_COLOR.";
 
 /// What a flag takes, and so what its environment variable and its key in the file take.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +280,14 @@ choice! {
     }
 }
 choice! {
+    /// The order of what changes (`diff --sort`).
+    Sort {
+        Name "name" "By name.",
+        Semver "semver" "The largest step of a version first.",
+        Size "size" "What grows or shrinks the most first.",
+    }
+}
+choice! {
     /// Which hosts' failures give exit code 4 (`--fail-on`).
     FailOn {
         Broken "broken" "Hosts that the update breaks.",
@@ -285,6 +371,15 @@ choice! {
 
 // Who has a flag. `config` shows what `run` and `report` would use, so it takes what they take.
 const ALL: &[Command] = &Command::ALL;
+/// All that look at a flake.
+const FLAKES: &[Command] = &[
+    Command::Run,
+    Command::Report,
+    Command::Publish,
+    Command::Hosts,
+    Command::Lock,
+    Command::Config,
+];
 const EVALUATE: &[Command] = &[
     Command::Run,
     Command::Report,
@@ -304,12 +399,22 @@ const RESULT: &[Command] = &[
     Command::Publish,
     Command::Config,
 ];
+/// All that read closures.
+const READ: &[Command] = &[
+    Command::Run,
+    Command::Report,
+    Command::Diff,
+    Command::Snapshot,
+    Command::Config,
+];
+const DIFF: &[Command] = &[Command::Diff];
 const PUBLISH: &[Command] = &[Command::Run, Command::Publish, Command::Config];
 
 const FLAKE: &str = "Flake";
 const HOSTS: &str = "Hosts";
 const INPUTS: &str = "Inputs";
-const NIX: &str = "Evaluation and building";
+const NIX: &str = "Nix";
+const COMPARISON: &str = "Comparison";
 const OUTPUT: &str = "Output";
 const PUBLISHING: &str = "Publishing";
 
@@ -361,9 +466,9 @@ impl Flag {
 /// Every flag, in the order of the help. A name stands here twice where commands take other words.
 #[rustfmt::skip]
 pub const FLAGS: &[Flag] = &[
-    flag("flake", Shape::Path, "DIR", FLAKE, ALL, "Directory of the flake [default: .]"),
-    flag("config", Shape::Path, "FILE", FLAKE, ALL, "Configuration file [default: flake-herald.toml beside flake.nix]"),
-    choice("submodules", Submodules::WORDS, FLAKE, ALL, "Whether the flake sees its git submodules"),
+    flag("flake", Shape::Path, "DIR", FLAKE, FLAKES, "Directory of the flake [default: .]"),
+    flag("config", Shape::Path, "FILE", FLAKE, FLAKES, "Configuration file [default: flake-herald.toml beside flake.nix]"),
+    choice("submodules", Submodules::WORDS, FLAKE, FLAKES, "Whether the flake sees its git submodules"),
     flag("clone", Shape::Text, "URL", FLAKE, &[Command::Run], "Work on a fresh clone of this repository"),
 
     flag("host", Shape::List, "GLOB", HOSTS, EVALUATE, "Only these hosts, as NAME or kind:NAME; * ? [ab] {a,b} match, \\[ is a bracket; a plain name beats excludes"),
@@ -386,20 +491,28 @@ pub const FLAGS: &[Flag] = &[
     flag("eval-batch", Shape::Number, "N", NIX, EVALUATE, "Hosts evaluated together in one process"),
     flag("eval-memory", Shape::Size, "SIZE", NIX, EVALUATE, "Most memory that evaluations may take together [default: three quarters of what is free]"),
     flag("max-jobs", Shape::Number, "N", NIX, EVALUATE, "Builds at the same time on this machine"),
-    flag("run-timeout", Shape::Duration, "TIME", NIX, ALL, "Longest time for the whole run, as 90s, 30m, 2h"),
+    flag("run-timeout", Shape::Duration, "TIME", NIX, FLAKES, "Longest time for the whole run, as 90s, 30m, 2h"),
     flag("build-timeout", Shape::Duration, "TIME", NIX, EVALUATE, "Longest time for one build"),
     flag("min-free", Shape::Size, "SIZE", NIX, FLOW, "Stop building below this much free disk space, as 20GiB"),
-    switch("accept-flake-config", NIX, ALL, "Let Nix apply the flake's nixConfig"),
+    switch("accept-flake-config", NIX, FLAKES, "Let Nix apply the flake's nixConfig"),
     flag("pass-env", Shape::List, "NAME", NIX, ALL, "Let Nix and git see this variable though it holds a secret"),
     flag("option", Shape::Pairs, "NAME VALUE", NIX, ALL, "Setting handed to Nix"),
-    flag("nix-access-token-file", Shape::Path, "FILE", NIX, ALL, "File with access-tokens for Nix's fetchers"),
-    choice("store-reader", StoreReader::WORDS, NIX, FLOW, "How closures are read from the store (database: not yet)"),
+    flag("nix-access-token-file", Shape::Path, "FILE", NIX, FLAKES, "File with access-tokens for Nix's fetchers"),
+    choice("store-reader", StoreReader::WORDS, NIX, READ, "How closures are read from the store (database: not yet)"),
+
+    switch("selected", COMPARISON, DIFF, "Only packages that the user chose"),
+    choice("sort", Sort::WORDS, COMPARISON, DIFF, "Order of the rows"),
+    switch("all", COMPARISON, DIFF, "Fold nothing: a row for each package of a family, each rebuilt one, each unit and file"),
+    switch("exit-code", COMPARISON, DIFF, "Exit 0 where nothing changes, 1 where something does, 2 after an error, as diff does"),
 
     choice("format", Format::WORDS, OUTPUT, RESULT, "Format on stdout [default: text on a terminal, else markdown]"),
+    choice("format", Format::WORDS, OUTPUT, DIFF, "Format on stdout"),
     choice("format", ListFormat::WORDS, OUTPUT, &[Command::Hosts], "Format of the list"),
     flag("output", Shape::Path, "FILE", OUTPUT, &[Command::Lock], "Where to write the new lock").short('o'),
+    flag("output", Shape::Path, "FILE", OUTPUT, &[Command::Snapshot], "Where to write the snapshot; - for stdout").short('o'),
     flag("output-dir", Shape::Path, "DIR", OUTPUT, RESULT, "Write report.md, report.json, report.txt, logs and flake.lock here"),
     choice("fail-on", FailOn::WORDS, OUTPUT, RESULT, "Which failing hosts give exit code 4"),
+    flag("config", Shape::Path, "FILE", OUTPUT, &[Command::Diff, Command::Snapshot], "Configuration file [default: none]"),
     choice("color", Color::WORDS, OUTPUT, ALL, "When to colour output"),
     choice("log-format", LogFormat::WORDS, OUTPUT, ALL, "Format of the log on stderr"),
     flag("verbose", Shape::Repeat, "", OUTPUT, ALL, "Say more on stderr; twice for everything").short('v'),
@@ -460,12 +573,21 @@ pub const NOT_YET: &[&str] = &[
 pub struct Parsed {
     /// The command.
     pub command: Command,
-    /// What stands behind the command without a flag: for `publish` the reports.
+    /// What stands behind the command without a flag, in order: for `publish` the reports, for `diff` OLD and NEW.
     pub operands: Vec<OsString>,
     flags: BTreeMap<&'static str, Vec<OsString>>,
 }
 
 impl Parsed {
+    /// Returns whether `--exit-code` was typed and not taken back, for what goes wrong before there is a configuration.
+    pub fn asks_for_exit_code(&self) -> bool {
+        self.flags
+            .get("exit-code")
+            .and_then(|words| words.last())
+            .and_then(|word| word.to_str())
+            .is_some_and(is_yes)
+    }
+
     /// Returns the flags that were given, by name, each with its words in order.
     ///
     /// A bare switch has the word `true`, a repeated flag its count, [`Shape::Pairs`] two words a
@@ -489,8 +611,11 @@ impl std::fmt::Debug for Parsed {
 
 /// Why the command line does not say what to do: a mistake in it, or a call for help or version.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Usage(Box<clap::Error>);
+#[error("{error}")]
+pub struct Usage {
+    error: Box<clap::Error>,
+    code: u8,
+}
 
 impl Usage {
     /// Prints the text: help and version that were asked for to stdout, all else to stderr.
@@ -499,15 +624,15 @@ impl Usage {
     ///
     /// What writing says.
     pub fn print(&self) -> io::Result<()> {
-        self.0.print()
+        self.error.print()
     }
 
-    /// Returns the exit code: 0 for help and version, else 1. It is never clap's own 2, which
-    /// means here that the lock does not change.
+    /// Returns the exit code: 0 for help and version, else 1, or 2 after `diff --exit-code`. It is never clap's own 2, which
+    /// means elsewhere that the lock does not change.
     pub fn exit_code(&self) -> u8 {
-        match self.0.kind() {
+        match self.error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-            _ => 1,
+            _ => self.code,
         }
     }
 }
@@ -518,7 +643,12 @@ impl Usage {
 ///
 /// An unknown command or flag, a flag without its value, no command, or a call for help or version.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> {
-    let usage = |error| Usage(Box::new(error));
+    let args: Vec<OsString> = args.into_iter().collect();
+    let code = if is_diff_with_codes(&args) { 2 } else { 1 };
+    let usage = |error| Usage {
+        error: Box::new(error),
+        code,
+    };
     let matches = parser().try_get_matches_from(args).map_err(usage)?;
     let given = matches.subcommand().and_then(|(name, flags)| {
         Some((Command::ALL.into_iter().find(|c| c.name() == name)?, flags))
@@ -531,20 +661,35 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> 
     let flags = flags_of(command)
         .filter_map(|flag| Some((flag.name, typed(flag, given)?)))
         .collect();
-    let operands = match command {
-        Command::Publish => given
-            .try_get_raw(OPERANDS)
-            .ok()
-            .flatten()
-            .map(|paths| paths.map(ToOwned::to_owned).collect())
-            .unwrap_or_default(),
-        _ => Vec::new(),
-    };
+    let operands = command
+        .operands()
+        .iter()
+        .filter_map(|operand| given.try_get_raw(operand.name).ok().flatten())
+        .flatten()
+        .map(ToOwned::to_owned)
+        .collect();
     Ok(Parsed {
         command,
         operands,
         flags,
     })
+}
+
+/// Whether a command line that may be wrong is one of `diff` with `--exit-code`.
+fn is_diff_with_codes(args: &[OsString]) -> bool {
+    let mut args = args.iter().skip(1);
+    args.next().is_some_and(|command| command == "diff")
+        && args
+            .take_while(|arg| *arg != "--")
+            .filter_map(|arg| arg.to_str()?.strip_prefix("--exit-code"))
+            .any(|rest| rest.is_empty() || rest.strip_prefix('=').is_some_and(is_yes))
+}
+
+/// Whether a switch's word switches it on.
+fn is_yes(word: &str) -> bool {
+    ["true", "yes", "on", "1"]
+        .iter()
+        .any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 /// Returns clap's parser for the whole command line.
@@ -558,13 +703,9 @@ pub fn parser() -> clap::Command {
         .subcommands(Command::ALL.map(|command| {
             clap::Command::new(command.name())
                 .about(command.about())
-                .args((command == Command::Publish).then(operands))
+                .args(command.operands().iter().map(operand))
                 .args(flags_of(command).map(arg))
-                .after_help(
-                    "The first word of a choice is its default, where nothing else is said. Each flag but --config and --flake \
-                     is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is \
-                     FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a line.",
-                )
+                .after_help(command.notes())
         }))
 }
 
@@ -574,15 +715,16 @@ fn flags_of(command: Command) -> impl Iterator<Item = &'static Flag> {
         .filter(move |flag| flag.commands.contains(&command))
 }
 
-/// What clap knows the operands of `publish` by; no flag has this name.
-const OPERANDS: &str = "PATH";
-
-fn operands() -> Arg {
-    Arg::new(OPERANDS)
-        .help("A report.json, or a directory that is searched for them")
+fn operand(operand: &Operand) -> Arg {
+    let arg = Arg::new(operand.name)
+        .help(operand.help)
         .value_parser(ValueParser::os_string())
-        .num_args(1..)
-        .required(true)
+        .required(true);
+    if operand.repeats {
+        arg.num_args(1..)
+    } else {
+        arg
+    }
 }
 
 fn arg(flag: &Flag) -> Arg {
@@ -765,8 +907,45 @@ mod tests {
     }
 
     #[test]
+    fn with_exit_code_a_mistake_is_told_from_a_difference() {
+        let code = |args: &[&str]| typed(args).unwrap_err().exit_code();
+        for args in [
+            &["diff"][..],
+            &["diff", "1"],
+            &["diff", "1", "2", "3"],
+            &["diff", "--", "--exit-code"],
+            &["diff", "--exit-code=no", "1"],
+            &["report", "--exit-code"],
+        ] {
+            assert_eq!(code(args), 1, "{args:?}");
+        }
+        for args in [
+            &["diff", "--exit-code"][..],
+            &["diff", "1", "--exit-code=true"],
+            &["diff", "--exit-code", "1", "2", "3"],
+            &["diff", "1", "2", "--hots", "--exit-code"],
+        ] {
+            assert_eq!(code(args), 2, "{args:?}");
+        }
+        assert_eq!(code(&["diff", "--exit-code", "--help"]), 0);
+        let asks = |args: &[&str]| typed(args).unwrap().asks_for_exit_code();
+        assert!(asks(&["diff", "--exit-code", "1", "2"]));
+        assert!(!asks(&["diff", "--exit-code=false", "1", "2"]));
+        assert!(!asks(&["diff", "1", "2"]));
+    }
+
+    #[test]
+    fn operands_come_in_their_order() {
+        let operands = |args: &[&str]| typed(args).unwrap().operands;
+        assert_eq!(operands(&["diff", "b", "--all", "--", "-a"]), ["b", "-a"]);
+        assert_eq!(operands(&["publish", "b", "a", "c"]), ["b", "a", "c"]);
+        assert_eq!(operands(&["snapshot", "-o", "-", "a"]), ["a"]);
+        assert!(operands(&["hosts"]).is_empty());
+    }
+
+    #[test]
     fn only_what_was_asked_for_goes_to_stdout() {
-        let to_stderr = |args: &[&str]| typed(args).unwrap_err().0.use_stderr();
+        let to_stderr = |args: &[&str]| typed(args).unwrap_err().error.use_stderr();
         assert!(!to_stderr(&["--help"]));
         assert!(!to_stderr(&["--version"]));
         assert!(to_stderr(&[]));
@@ -781,13 +960,15 @@ mod tests {
         Usage: flake-herald <COMMAND>
 
         Commands:
-          run      Update the lock, report what changes on every host, publish a pull request
-          report   Report what an update changes on every host; publish nothing
-          publish  Merge reports made elsewhere, check them, and publish them as one pull request
-          hosts    List the hosts that would be built
-          lock     Stage the new lock into a file; exit 2 if it does not change
-          config   Show the merged configuration and where each value comes from
-          help     Print this message or the help of the given subcommand(s)
+          run       Update the lock, report what changes on every host, publish a pull request
+          report    Report what an update changes on every host; publish nothing
+          publish   Merge reports made elsewhere, check them, and publish them as one pull request
+          diff      Say what changes from one closure to another
+          snapshot  Write a closure into a file that `diff` takes in its place
+          hosts     List the hosts that would be built
+          lock      Stage the new lock into a file; exit 2 if it does not change
+          config    Show the merged configuration and where each value comes from
+          help      Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help
@@ -829,7 +1010,7 @@ mod tests {
                                             lock that was reported on
               --write-lock[=<BOOL>]         Write the new lock into the working tree
 
-        Evaluation and building:
+        Nix:
               --no-build[=<BOOL>]
                   Report only what evaluation knows
               --eval-jobs <N>
@@ -972,7 +1153,7 @@ mod tests {
                                               of them
               --systems[=<BOOL>]              Evaluate each host's system for the JSON list
 
-        Evaluation and building:
+        Nix:
               --eval-jobs <N>                 Evaluations at the same time
               --eval-batch <N>                Hosts evaluated together in one process
               --eval-memory <SIZE>            Most memory that evaluations may take together [default: three
@@ -1015,7 +1196,7 @@ mod tests {
               --exclude-input <NAME>        Update all inputs but these
               --on-unreachable <fail|keep>  Fail on an input that cannot be reached, or keep its lock
 
-        Evaluation and building:
+        Nix:
               --run-timeout <TIME>            Longest time for the whole run, as 90s, 30m, 2h
               --accept-flake-config[=<BOOL>]  Let Nix apply the flake's nixConfig
               --pass-env <NAME>               Let Nix and git see this variable though it holds a secret
@@ -1033,6 +1214,93 @@ mod tests {
         --flake is also a key of flake-herald.toml, and each is an environment variable: --eval-batch is
         FLAKE_HERALD_EVAL_BATCH. A variable holds a list as one entry a line, and options as NAME VALUE a
         line.
+        ");
+    }
+
+    #[test]
+    fn help_of_what_needs_no_flake() {
+        insta::assert_snapshot!(help("diff"), @"
+        Say what changes from one closure to another
+
+        Usage: flake-herald diff [OPTIONS] <OLD> <NEW>
+
+        Arguments:
+          <OLD>  The closure before: the path, generation or snapshot it is known by, see below
+          <NEW>  The closure after, likewise
+
+        Options:
+          -h, --help  Print help
+
+        Nix:
+              --pass-env <NAME>
+                  Let Nix and git see this variable though it holds a secret
+              --option <NAME> <VALUE>
+                  Setting handed to Nix
+              --store-reader <auto|database|command>
+                  How closures are read from the store (database: not yet)
+
+        Comparison:
+              --selected[=<BOOL>]        Only packages that the user chose
+              --sort <name|semver|size>  Order of the rows
+              --all[=<BOOL>]             Fold nothing: a row for each package of a family, each rebuilt one,
+                                         each unit and file
+              --exit-code[=<BOOL>]       Exit 0 where nothing changes, 1 where something does, 2 after an
+                                         error, as diff does
+
+        Output:
+              --format <text|markdown|json>  Format on stdout
+              --config <FILE>                Configuration file [default: none]
+              --color <auto|always|never>    When to colour output
+              --log-format <text|json>       Format of the log on stderr
+          -v, --verbose...                   Say more on stderr; twice for everything
+          -q, --quiet[=<BOOL>]               Say only warnings and errors on stderr
+
+        A closure is a store path and all that it refers to. It is known by:
+          /nix/store/…-x                    a store path, of a system or of anything else
+          ./result, /run/current-system     a link to one, or links that lead there: profiles, homes
+          41                                a generation of the system profile (a file of that name is ./41)
+          old.json                          a file that `flake-herald snapshot` wrote; needs no Nix
+
+        The first word of a choice is its default. Each flag but --config is also a key of the file that
+        --config names (the flake-herald.toml beside a flake is not read here), and each is an environment
+        variable: --color is FLAKE_HERALD_COLOR.
+        ");
+        insta::assert_snapshot!(help("snapshot"), @"
+        Write a closure into a file that `diff` takes in its place
+
+        Usage: flake-herald snapshot [OPTIONS] <PATH>
+
+        Arguments:
+          <PATH>  The closure: the path, generation or snapshot it is known by, see below
+
+        Options:
+          -h, --help  Print help
+
+        Nix:
+              --pass-env <NAME>
+                  Let Nix and git see this variable though it holds a secret
+              --option <NAME> <VALUE>
+                  Setting handed to Nix
+              --store-reader <auto|database|command>
+                  How closures are read from the store (database: not yet)
+
+        Output:
+          -o, --output <FILE>              Where to write the snapshot; - for stdout
+              --config <FILE>              Configuration file [default: none]
+              --color <auto|always|never>  When to colour output
+              --log-format <text|json>     Format of the log on stderr
+          -v, --verbose...                 Say more on stderr; twice for everything
+          -q, --quiet[=<BOOL>]             Say only warnings and errors on stderr
+
+        A closure is a store path and all that it refers to. It is known by:
+          /nix/store/…-x                    a store path, of a system or of anything else
+          ./result, /run/current-system     a link to one, or links that lead there: profiles, homes
+          41                                a generation of the system profile (a file of that name is ./41)
+          old.json                          a file that `flake-herald snapshot` wrote; needs no Nix
+
+        The first word of a choice is its default. Each flag but --config is also a key of the file that
+        --config names (the flake-herald.toml beside a flake is not read here), and each is an environment
+        variable: --color is FLAKE_HERALD_COLOR.
         ");
     }
 

@@ -31,6 +31,23 @@ pub fn of_error(error: &Error) -> u8 {
     }
 }
 
+/// `diff --exit-code`: nothing changes. The codes are those of diff(1).
+pub const SAME: u8 = 0;
+/// `diff --exit-code`: something changes.
+pub const DIFFERENT: u8 = 1;
+/// `diff --exit-code`: an error, which elsewhere is [`ERROR`].
+pub const TROUBLE: u8 = 2;
+
+/// Returns the code for a comparison in which nothing changes, or something; 0 for both unless the code is `asked` for.
+pub fn of_comparison(same: bool, asked: bool) -> u8 {
+    if same || !asked { SAME } else { DIFFERENT }
+}
+
+/// Returns the code that stands for `code` where [`ERROR`] would say that something changes.
+pub fn in_comparison(code: u8) -> u8 {
+    if code == ERROR { TROUBLE } else { code }
+}
+
 /// Which broken hosts make a run end in [`BROKEN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailOn {

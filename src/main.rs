@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
-use flake_herald::cli::{self, Color};
+use flake_herald::cli::{self, Color, Command};
 use flake_herald::command::{Cancel, adopt_orphans};
 use flake_herald::config::{Config, Environment};
 use flake_herald::exit;
@@ -30,7 +30,11 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             complain(&error.to_string(), None, ColorChoice::Auto);
-            return ExitCode::from(exit::ERROR);
+            return ExitCode::from(if parsed.asks_for_exit_code() {
+                exit::in_comparison(exit::ERROR)
+            } else {
+                exit::ERROR
+            });
         }
     };
     let color = match config.output.color.value {
@@ -47,6 +51,13 @@ fn main() -> ExitCode {
 
 /// Runs the command and says how it ended.
 fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &Arc<Screen>) -> u8 {
+    let code_of_error = |code| {
+        if config.command == Command::Diff && config.compare.exit_code.value {
+            exit::in_comparison(code)
+        } else {
+            code
+        }
+    };
     // Everything waits for Nix; one thread does.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,7 +66,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("cannot start: {error}"), None, color);
-            return exit::ERROR;
+            return code_of_error(exit::ERROR);
         }
     };
     let cancel = Cancel::new();
@@ -97,7 +108,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
             };
             let hint = error.hint().map(|hint| told(&hint));
             complain(&told(&error.to_string()), hint.as_deref(), color);
-            exit::of_error(&error)
+            code_of_error(exit::of_error(&error))
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The closures of many roots at once.
 
-use super::{Graph, PackageName, PathId, Selection, StorePath};
+use std::collections::BTreeSet;
+
+use super::{Graph, PathId, Selection, StorePath};
 
 /// Which paths of a graph belong to the closure of which root.
 #[derive(Debug, Clone)]
@@ -162,19 +164,35 @@ impl<'a> Closure<'a> {
         ids(self.found.members.iter().copied())
     }
 
-    /// Returns the names of the packages that the user chose: what the paths refer to that `links` name, those that the root's
-    /// `sw` and `home-path` lead to; without any, what the root refers to.
+    /// Returns what the user chose: what the paths refer to that `links` name, those that the root's `sw` and `home-path` lead to.
+    /// Where none of them is in the closure, the root's references `system-path` and `home-manager-path` stand for them, and
+    /// without any, the root itself does.
+    ///
+    /// Besides, on whatever way they are held: what users have of their own (`user-environment`, of
+    /// `users.users.<name>.packages`), and what home-manager gives them as a module of the system.
     pub fn selection(self, links: &[StorePath]) -> Selection {
-        let known = links.iter().filter_map(|link| self.graph.id(link));
-        let mut from: Vec<PathId> = known.filter(|id| self.contains(*id)).collect();
+        const PROFILES: [&str; 2] = ["system-path", "home-manager-path"];
+        const ANYWHERE: [&str; 2] = ["user-environment", "home-manager-path"];
+
+        let graph = self.graph;
+        let is_any = |id: &PathId, names: &[&str]| {
+            let path = graph.path(*id);
+            path.is_some_and(|path| names.contains(&path.name()))
+        };
+        let linked = links.iter().filter_map(|link| graph.id(link));
+        let mut from: BTreeSet<PathId> = linked.filter(|id| self.contains(*id)).collect();
         if from.is_empty() {
-            from.push(self.root);
+            let references = graph.references(self.root);
+            from.extend(references.filter(|id| is_any(id, &PROFILES)));
         }
-        let paths = from.into_iter().flat_map(|id| self.graph.references(id));
-        paths
-            .filter_map(|id| self.graph.path(id))
-            .map(|path| PackageName::parse(path.name()).package())
-            .collect()
+        if from.is_empty() {
+            from.insert(self.root);
+        }
+        let names = ANYWHERE.iter().filter_map(|name| graph.names().find(name));
+        let anywhere = names.flat_map(|name| graph.names().paths(name));
+        from.extend(anywhere.filter(|id| self.contains(*id) && is_any(id, &ANYWHERE)));
+        let chosen = from.into_iter().flat_map(|id| graph.references(id));
+        Selection::of_paths(chosen.collect())
     }
 
     /// Returns the paths that are not in `other`, a closure of the same graph, in order.

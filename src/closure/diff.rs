@@ -1,11 +1,10 @@
-//! What changes from one closure to another, by nvd's rules.
+//! What changes from one closure to another, as data.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Closure, Facts, Graph, OwnChange, PackageName, PathId, Selection, StorePath, version};
+use super::{OwnChange, StorePath};
 
 /// What a package's change amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,7 +14,7 @@ pub enum Change {
     Upgraded,
     /// The lowest version before is above the highest one after.
     Downgraded,
-    /// The versions differ without such an order, or only the selection differs.
+    /// The versions differ without such an order, or in how often they are there; or only the outputs differ, or the selection.
     Changed,
     /// There is no such package before.
     Added,
@@ -104,7 +103,7 @@ pub enum Cause {
 pub struct VersionGroup {
     /// The version; none for a name without one.
     pub version: Option<String>,
-    /// The derivation's outputs among the paths, `"out"` for the default one.
+    /// The derivation's outputs among the paths, each once, in byte order; `"out"` for the default one.
     pub outputs: Vec<String>,
     /// The paths, in order; at least one.
     pub paths: Vec<StorePath>,
@@ -128,10 +127,12 @@ pub struct Entry {
     /// Why it was rebuilt: set in [`ClosureDiff::rebuilt`] and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// What of its own derivation changed, where that is known of both sides and something did.
+    /// What of its own derivation changed, where that is known of both sides and something did: of a rebuilt package, all of it; of
+    /// one whose version moved, where one derivation on each side can be meant.
     #[serde(default)]
     pub own: Option<OwnChange>,
-    /// Why a big newcomer is there: the packages on a shortest way to it, the root first, the newcomer's own left out.
+    /// Why a big newcomer is there: the packages on a shortest way to it, the root first, the newcomer's own left out. Only the
+    /// biggest of [`ClosureDiff::added`] have it: 20 at most, of 1 MiB at least.
     #[serde(default)]
     pub via: Option<Vec<String>>,
 }
@@ -152,7 +153,8 @@ pub enum FamilyKind {
 pub struct Family {
     /// What they have in common.
     pub kind: FamilyKind,
-    /// What the names of the packages begin with; empty where they have only the versions in common.
+    /// What the names of the packages begin with, in whole words; of names that change, what stands before the first number
+    /// (`python`). Empty where they have only the versions in common.
     pub name: String,
     /// The version, or the start of the names, before.
     pub before: String,
@@ -160,7 +162,7 @@ pub struct Family {
     pub after: String,
     /// What the change amounts to.
     pub change: Change,
-    /// Whether the user chose some of them: `yes` if any is selected on both sides.
+    /// Whether the user chose some of them: on a side where any of them is selected.
     pub selected: Selected,
     /// The packages, by name; of names that change, what follows the start.
     pub packages: Vec<String>,
@@ -172,7 +174,7 @@ pub struct Family {
 /// [`selection`](Self::selection) and [`rebuilt`](Self::rebuilt).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosureDiff {
-    /// Packages on both sides whose versions differ, as text or in number.
+    /// Packages on both sides whose versions differ, as text or in number, or of which only an output came or went.
     pub changed: Vec<Entry>,
     /// Packages that are there only after.
     pub added: Vec<Entry>,
@@ -181,11 +183,12 @@ pub struct ClosureDiff {
     /// Packages with the same versions that are selected on one side only; their `change` is `changed`, as
     /// nvd's `C`.
     pub selection: Vec<Entry>,
-    /// Packages with the same versions but different paths.
+    /// Packages with the same versions of which some output has other paths.
     pub rebuilt: Vec<Entry>,
-    /// Configuration, apart from packages: units, files in `/etc`, what home-manager writes, triggers, the root itself.
+    /// Configuration, apart from packages: units, files in `/etc`, what home-manager writes, triggers, and the system itself
+    /// while its release is the same. Their `change` is `added`, `removed` or `changed`.
     pub configuration: Vec<Entry>,
-    /// Packages of which one line tells enough; each also stands in a list of its own.
+    /// Packages of which one line tells enough, the biggest family first; each also stands in a list of its own.
     #[serde(default)]
     pub families: Vec<Family>,
     /// How many paths are there only after; none where closures are not known.
@@ -219,182 +222,4 @@ impl ClosureDiff {
                 .all(|count| count.unwrap_or_default() == 0)
             && self.size_delta.unwrap_or_default() == 0
     }
-}
-
-/// One side of a comparison.
-#[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
-    /// The closure; none where there is nothing on this side, so that all of the other one is new or gone.
-    pub closure: Option<Closure<'a>>,
-    /// The packages that are selected on this side.
-    pub selected: &'a Selection,
-}
-
-impl Side<'_> {
-    fn contains(&self, id: PathId) -> bool {
-        self.closure.is_some_and(|closure| closure.contains(id))
-    }
-
-    fn nar_size(&self) -> u64 {
-        self.closure.map(Closure::nar_size).unwrap_or_default()
-    }
-}
-
-/// Returns what changes from `before` to `after`, two closures of the same graph.
-///
-/// Names and versions are nvd's (see [`PackageName::parse`] and [`version::compare_values`]), as is what
-/// counts as changed: the versions of a name, each as often as it has paths. The exception: nvd compares by
-/// value and hides `1.0-2` becoming `1.0.2`, which here is [`Change::Changed`].
-pub fn diff(before: Side<'_>, after: Side<'_>, _facts: &Facts) -> ClosureDiff {
-    let mut diff = ClosureDiff {
-        paths_added: Some(0),
-        paths_removed: Some(0),
-        size_delta: Some(signed_delta(before.nar_size(), after.nar_size())),
-        ..ClosureDiff::default()
-    };
-    let Some(graph) = before.closure.or(after.closure).map(Closure::graph) else {
-        return diff;
-    };
-    let names = graph.names();
-    let mut touched = vec![false; names.len()];
-    let mut touch = |name: Option<usize>| {
-        if let Some(touched) = name.and_then(|name| touched.get_mut(name)) {
-            *touched = true;
-        }
-    };
-    for (here, there, counter) in [
-        (before.closure, after.closure, &mut diff.paths_removed),
-        (after.closure, before.closure, &mut diff.paths_added),
-    ] {
-        for id in here.into_iter().flat_map(|here| here.without(there)) {
-            *counter.get_or_insert(0) += 1;
-            touch(names.of_path(id));
-        }
-    }
-    // The selection of a package can change though its paths do not.
-    for name in before.selected.differing(after.selected) {
-        touch(names.find(name));
-    }
-    for (name, _) in touched.iter().enumerate().filter(|(_, touched)| **touched) {
-        compare(&mut diff, graph, name, before, after);
-    }
-    diff
-}
-
-/// A path of the package that is being compared.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found<'g> {
-    pub(super) version: Option<&'g str>,
-    pub(super) path: &'g StorePath,
-    pub(super) nar_size: u64,
-}
-
-/// Puts the package `name` where it belongs in `diff`.
-fn compare(diff: &mut ClosureDiff, graph: &Graph, name: usize, before: Side<'_>, after: Side<'_>) {
-    let find = |side: Side<'_>| -> Vec<Found<'_>> {
-        let ids = graph.names().paths(name).filter(|id| side.contains(*id));
-        let mut found: Vec<Found<'_>> = ids
-            .filter_map(|id| {
-                let (path, nar_size) = (graph.path(id)?, graph.nar_size(id)?);
-                Some(Found {
-                    version: PackageName::parse(path.name()).version,
-                    path,
-                    nar_size,
-                })
-            })
-            .collect();
-        // Stable, so that the paths of a version stay in order.
-        found.sort_by(|a, b| version::compare(a.version, b.version));
-        found
-    };
-    let (old, new) = (find(before), find(after));
-    let Some(name) = graph.names().text(name) else {
-        return;
-    };
-    let selected = Selected::new(
-        before.selected.contains(name),
-        after.selected.contains(name),
-    );
-    let entry = |change, cause| Entry {
-        name: name.to_owned(),
-        before: group(&old),
-        after: group(&new),
-        change,
-        selected,
-        size_delta: Some(signed_delta(sum(&old), sum(&new))),
-        cause,
-        own: None,
-        via: None,
-    };
-
-    if old.is_empty() && new.is_empty() {
-        // A name that is selected without being in the closure.
-    } else if old.is_empty() {
-        diff.added.push(entry(Change::Added, None));
-    } else if new.is_empty() {
-        diff.removed.push(entry(Change::Removed, None));
-    } else if !old
-        .iter()
-        .map(|found| found.version)
-        .eq(new.iter().map(|found| found.version))
-    {
-        diff.changed.push(entry(direction(&old, &new), None));
-    } else {
-        if matches!(selected, Selected::Newly | Selected::NoLonger) {
-            diff.selection.push(entry(Change::Changed, None));
-        }
-        if !old
-            .iter()
-            .map(|found| found.path)
-            .eq(new.iter().map(|found| found.path))
-        {
-            diff.rebuilt
-                .push(entry(Change::Rebuilt, Some(Cause::Unknown)));
-        }
-    }
-}
-
-/// Returns where the versions go, both sides being in ascending order.
-pub(super) fn direction(old: &[Found<'_>], new: &[Found<'_>]) -> Change {
-    let below = |low: &[Found<'_>], high: &[Found<'_>]| match (low.last(), high.first()) {
-        (Some(low), Some(high)) => {
-            version::compare_values(low.version, high.version) == Ordering::Less
-        }
-        _ => false,
-    };
-    if below(old, new) {
-        Change::Upgraded
-    } else if below(new, old) {
-        Change::Downgraded
-    } else {
-        Change::Changed
-    }
-}
-
-/// Returns the groups of equal versions, in the order of `found`.
-pub(super) fn group(found: &[Found<'_>]) -> Vec<VersionGroup> {
-    found
-        .chunk_by(|a, b| a.version == b.version)
-        .map(|same| VersionGroup {
-            version: same
-                .first()
-                .and_then(|found| found.version)
-                .map(str::to_owned),
-            // Outputs still stand at the end of the version.
-            outputs: vec!["out".to_owned()],
-            paths: same.iter().map(|found| found.path.clone()).collect(),
-        })
-        .collect()
-}
-
-fn sum(found: &[Found<'_>]) -> u64 {
-    found
-        .iter()
-        .fold(0, |sum: u64, found| sum.saturating_add(found.nar_size))
-}
-
-/// Returns `after` less `before`, at the limits of `i64` where it exceeds them.
-fn signed_delta(before: u64, after: u64) -> i64 {
-    let size = i64::try_from(after.abs_diff(before)).unwrap_or(i64::MAX);
-    if after < before { -size } else { size }
 }

@@ -66,30 +66,38 @@ pub enum GraphError {
     TooManyPaths,
 }
 
-/// The names of the packages that the user has chosen, as opposed to those that came along.
+/// The packages that the user has chosen, as opposed to those that came along: by paths of a graph, by names, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection(BTreeSet<String>);
+pub struct Selection {
+    paths: BTreeSet<PathId>,
+    names: BTreeSet<String>,
+}
 
 impl Selection {
-    /// Returns whether the package `name` is selected.
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+    pub(super) fn of_paths(paths: BTreeSet<PathId>) -> Self {
+        Self {
+            paths,
+            names: BTreeSet::new(),
+        }
     }
 
-    /// Returns the selected names, in order.
+    /// Returns paths whose packages are selected, in order.
+    pub fn paths(&self) -> impl Iterator<Item = PathId> {
+        self.paths.iter().copied()
+    }
+
+    /// Returns names of packages that are selected whatever their paths, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    /// Returns the names that are selected here or in `other` but not in both.
-    pub(super) fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
-        self.0.symmetric_difference(&other.0).map(String::as_str)
+        self.names.iter().map(String::as_str)
     }
 }
 
 impl<S: Into<String>> FromIterator<S> for Selection {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self(names.into_iter().map(Into::into).collect())
+        Self {
+            paths: BTreeSet::new(),
+            names: names.into_iter().map(Into::into).collect(),
+        }
     }
 }
 

@@ -1,28 +1,41 @@
 //! What holds for every graph and every text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::tests::{Plan, graph, path, records, root, texts};
 use super::*;
 
-/// Plans without circles but for self-references, of names that collide.
+/// Plans without circles but for self-references, of names that collide: packages with outputs and variants, configuration, roots
+/// that are systems and roots that are not.
 fn plans() -> impl Strategy<Value = Plan> {
     let name = prop_oneof![
-        "[ab]",
-        "[abA]-(0|1|1\\.0|1-0|1\\.00|2|2pre)",
-        "[ab]-[12]\\.drv",
+        2 => "[ab]",
+        4 => "[abA]-(0|1|1\\.0|1-0|1\\.00|2|2pre|2\\.1\\.0)(-dev|-lib|-env|-env-dev)?",
+        1 => "[ab]-[12]\\.drv",
+        2 => "python3\\.1[12]-[abcd]-1",
+        2 => "q[abcdef]-5\\.1\\.[12]",
+        1 => prop_oneof![
+            "unit-[ab]\\.service",
+            "etc(-1\\.conf)?",
+            "hm_a",
+            Just("user-environment".to_owned()),
+            Just("system-path".to_owned()),
+        ],
     ];
-    let paths = proptest::collection::vec(
-        (
-            name,
-            0u64..1000,
-            proptest::collection::vec(any::<usize>(), 0..5),
-        ),
-        2..24,
-    );
-    paths.prop_map(|mut paths| {
+    let root = prop_oneof![
+        "nixos-system-web-01-2[45]\\.05\\.2025010[12]",
+        "[ab](-1|-2)?",
+        Just("etc".to_owned()),
+    ];
+    let references = || proptest::collection::vec(any::<usize>(), 0..5);
+    let roots = proptest::collection::vec((root, 0u64..1000, references()), 2);
+    let size = || prop_oneof![9 => 0u64..1000, 1 => 1u64 << 20..1 << 22];
+    let others = proptest::collection::vec((name, size(), references()), 2..32);
+    (roots, others).prop_map(|(mut paths, others)| {
+        paths.extend(others);
         let count = paths.len();
         for (number, (_, _, references)) in paths.iter_mut().enumerate() {
             for reference in references {
@@ -31,6 +44,48 @@ fn plans() -> impl Strategy<Value = Plan> {
         }
         paths
     })
+}
+
+/// What is known of each path of a plan, if anything: its output and its recipe.
+type KnownPaths = Vec<Option<(String, Recipe)>>;
+
+/// Facts of a part of the paths, which need not fit their names.
+fn facts(count: usize) -> impl Strategy<Value = KnownPaths> {
+    let recipe = (
+        proptest::option::of("[abA]"),
+        proptest::option::of("(1|2|1\\.0)"),
+        proptest::collection::btree_map("p\\.patch", "[xy]", 0..2),
+    );
+    let fact = ("(out|out|dev|lib)", recipe).prop_map(|(output, (pname, version, patches))| {
+        let recipe = Recipe {
+            pname,
+            version,
+            patches,
+            ..Recipe::default()
+        };
+        (output, recipe)
+    });
+    proptest::collection::vec(proptest::option::of(fact), count)
+}
+
+/// A plan with facts of its paths and names selected on each side.
+fn scenes() -> impl Strategy<Value = (Plan, KnownPaths, [Selection; 2])> {
+    plans().prop_flat_map(|plan| {
+        let facts = facts(plan.len());
+        (Just(plan), facts, selections())
+    })
+}
+
+/// The facts of those paths of a plan that `of` picks.
+fn known(plan: &Plan, facts: &[Option<(String, Recipe)>], of: impl Fn(usize) -> bool) -> Facts {
+    let mut known = Facts::default();
+    for (number, fact) in facts.iter().enumerate().filter(|(number, _)| of(*number)) {
+        if let Some((output, recipe)) = fact.clone() {
+            let recipe = Arc::new(recipe);
+            known.insert(root(plan, number), Fact { output, recipe });
+        }
+    }
+    known
 }
 
 /// The closure, found the plain way.
@@ -45,27 +100,44 @@ fn reachable(plan: &Plan, from: usize) -> BTreeSet<usize> {
 }
 
 fn swapped(diff: &ClosureDiff) -> ClosureDiff {
+    let change = |change| match change {
+        Change::Upgraded => Change::Downgraded,
+        Change::Downgraded => Change::Upgraded,
+        Change::Added => Change::Removed,
+        Change::Removed => Change::Added,
+        same @ (Change::Changed | Change::Rebuilt) => same,
+    };
+    let selected = |selected| match selected {
+        Selected::Newly => Selected::NoLonger,
+        Selected::NoLonger => Selected::Newly,
+        same @ (Selected::No | Selected::Yes) => same,
+    };
+    let own = |own: &OwnChange| OwnChange {
+        patches_added: own.patches_removed.clone(),
+        patches_removed: own.patches_added.clone(),
+        flags_added: own.flags_removed.clone(),
+        flags_removed: own.flags_added.clone(),
+        ..own.clone()
+    };
     let entries = |entries: &[Entry]| -> Vec<Entry> {
         let swap = |entry: &Entry| Entry {
             before: entry.after.clone(),
             after: entry.before.clone(),
-            change: match entry.change {
-                Change::Upgraded => Change::Downgraded,
-                Change::Downgraded => Change::Upgraded,
-                Change::Added => Change::Removed,
-                Change::Removed => Change::Added,
-                same @ (Change::Changed | Change::Rebuilt) => same,
-            },
-            selected: match entry.selected {
-                Selected::Newly => Selected::NoLonger,
-                Selected::NoLonger => Selected::Newly,
-                same @ (Selected::No | Selected::Yes) => same,
-            },
+            change: change(entry.change),
+            selected: selected(entry.selected),
             size_delta: entry.size_delta.map(|size| -size),
+            own: entry.own.as_ref().map(own),
             ..entry.clone()
         };
         entries.iter().map(swap).collect()
     };
+    let families = diff.families.iter().map(|family| Family {
+        before: family.after.clone(),
+        after: family.before.clone(),
+        change: change(family.change),
+        selected: selected(family.selected),
+        ..family.clone()
+    });
     ClosureDiff {
         changed: entries(&diff.changed),
         added: entries(&diff.removed),
@@ -73,52 +145,24 @@ fn swapped(diff: &ClosureDiff) -> ClosureDiff {
         selection: entries(&diff.selection),
         rebuilt: entries(&diff.rebuilt),
         configuration: entries(&diff.configuration),
-        families: Vec::new(),
+        families: families.collect(),
         paths_added: diff.paths_removed,
         paths_removed: diff.paths_added,
         size_delta: diff.size_delta.map(|size| -size),
     }
 }
 
-/// The lists in which each name should stand, from the rules alone.
-fn expected_lists(plan: &Plan, selected: &[Selection; 2]) -> BTreeMap<String, Vec<&'static str>> {
-    let sides = [0, 1].map(|root| reachable(plan, root));
-    let parse = |number: usize| PackageName::parse(&plan[number].0);
-    let names: BTreeSet<&str> = (0..plan.len()).map(|number| parse(number).base).collect();
-    let mut lists = BTreeMap::new();
-    for name in names {
-        let paths = |side: usize| -> Vec<usize> {
-            sides[side]
-                .iter()
-                .copied()
-                .filter(|number| parse(*number).base == name)
-                .collect()
-        };
-        let versions = |side: usize| {
-            let mut versions: Vec<_> = paths(side).into_iter().map(|n| parse(n).version).collect();
-            versions.sort_unstable();
-            versions
-        };
-        let mut found = Vec::new();
-        match (paths(0).is_empty(), paths(1).is_empty()) {
-            (true, true) => {}
-            (true, false) => found.push("added"),
-            (false, true) => found.push("removed"),
-            (false, false) if versions(0) != versions(1) => found.push("changed"),
-            (false, false) => {
-                if selected[0].contains(name) != selected[1].contains(name) {
-                    found.push("selection");
-                }
-                if paths(0) != paths(1) {
-                    found.push("rebuilt");
-                }
-            }
-        }
-        if !found.is_empty() {
-            lists.insert(name.to_owned(), found);
-        }
+/// The same without what is said of newcomers only.
+fn unexplained(mut diff: ClosureDiff) -> ClosureDiff {
+    for entry in &mut diff.added {
+        entry.via = None;
     }
-    lists
+    diff
+}
+
+/// The paths of the groups of one side of an entry.
+fn paths(groups: &[VersionGroup]) -> BTreeSet<&StorePath> {
+    groups.iter().flat_map(|group| &group.paths).collect()
 }
 
 fn selections() -> impl Strategy<Value = [Selection; 2]> {
@@ -151,11 +195,12 @@ proptest! {
     }
 
     #[test]
-    fn the_lists_and_counts_follow_from_the_rules(plan in plans(), selected in selections()) {
+    fn the_lists_account_for_every_path_once((plan, facts, selected) in scenes()) {
+        let facts = known(&plan, &facts, |_| true);
         let graph = graph(&plan);
         let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
         let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
-        let there = diff(before, after, &Facts::default());
+        let there = diff(before, after, &facts);
 
         let [old, new] = [0, 1].map(|root| reachable(&plan, root));
         prop_assert_eq!(there.paths_added, Some(new.difference(&old).count() as u64));
@@ -163,35 +208,129 @@ proptest! {
         let size = |side: &BTreeSet<usize>| side.iter().map(|n| plan[*n].1.cast_signed()).sum::<i64>();
         prop_assert_eq!(there.size_delta, Some(size(&new) - size(&old)));
 
-        let mut lists: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (list, entries) in [
-            ("added", &there.added),
-            ("removed", &there.removed),
-            ("changed", &there.changed),
-            ("selection", &there.selection),
-            ("rebuilt", &there.rebuilt),
-        ] {
-            prop_assert!(entries.is_sorted_by(|a, b| a.name < b.name));
-            for entry in entries {
-                lists.entry(entry.name.clone()).or_default().push(list);
-                for group in entry.before.iter().chain(&entry.after) {
-                    prop_assert!(group.paths.is_sorted_by(|a, b| a < b) && !group.paths.is_empty());
-                }
-                prop_assert_eq!(entry.cause.is_some(), list == "rebuilt");
+        // What differs stands in one entry each, so the parts add up to the whole.
+        let lists = [&there.changed, &there.added, &there.removed, &there.rebuilt, &there.configuration];
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        for entry in lists.into_iter().flatten() {
+            let (before, after) = (paths(&entry.before), paths(&entry.after));
+            removed.extend(before.difference(&after).map(|path| (*path).clone()));
+            added.extend(after.difference(&before).map(|path| (*path).clone()));
+            prop_assert!(before != after);
+        }
+        removed.sort();
+        added.sort();
+        let exactly = |one: &BTreeSet<usize>, other: &BTreeSet<usize>| {
+            let mut paths: Vec<StorePath> = one.difference(other).map(|n| root(&plan, *n)).collect();
+            paths.sort();
+            paths
+        };
+        prop_assert_eq!(removed, exactly(&old, &new));
+        prop_assert_eq!(added, exactly(&new, &old));
+        let sizes: Option<i64> = lists.into_iter().flatten().map(|entry| entry.size_delta).sum();
+        prop_assert_eq!(sizes, there.size_delta);
+
+        let mut names = BTreeMap::<&str, usize>::new();
+        for list in lists {
+            prop_assert!(list.is_sorted_by(|a, b| a.name < b.name));
+            for entry in list {
+                *names.entry(&entry.name).or_default() += 1;
             }
         }
-        prop_assert_eq!(lists, expected_lists(&plan, &selected));
-
-        // What differs is all accounted for, so the parts add up to the whole.
-        let parts = [&there.added, &there.removed, &there.changed, &there.rebuilt];
-        let parts: Option<i64> = parts.into_iter().flatten().map(|entry| entry.size_delta).sum();
-        prop_assert_eq!(parts, there.size_delta);
-
-        prop_assert_eq!(diff(after, before, &Facts::default()), swapped(&there));
-        prop_assert!(diff(before, before, &Facts::default()).is_empty() && diff(after, after, &Facts::default()).is_empty());
-        prop_assert_eq!(there.is_empty(), old == new && expected_lists(&plan, &selected).is_empty());
+        prop_assert!(names.values().all(|times| *times == 1), "{names:?}");
+        prop_assert!(there.selection.is_sorted_by(|a, b| a.name < b.name));
+        for entry in there.entries() {
+            for groups in [&entry.before, &entry.after] {
+                for VersionGroup { outputs, paths, .. } in groups {
+                    prop_assert!(paths.is_sorted_by(|a, b| a < b) && !paths.is_empty());
+                    prop_assert!(outputs.is_sorted_by(|a, b| a < b) && !outputs.is_empty());
+                    prop_assert!(outputs.len() <= paths.len());
+                }
+            }
+            prop_assert!(entry.own.is_some() || entry.cause != Some(Cause::Own));
+        }
+        for entry in &there.selection {
+            prop_assert_eq!(paths(&entry.before) != paths(&entry.after), there.rebuilt.iter().any(|rebuilt| rebuilt.name == entry.name));
+        }
+        for family in &there.families {
+            prop_assert!(family.packages.len() >= 3 && family.packages.is_sorted_by(|a, b| a < b));
+            let member = |list: &[Entry], name: &str| list.iter().any(|entry| entry.name == name);
+            for package in &family.packages {
+                let (from, to) = (format!("{}-{package}", family.before), format!("{}-{package}", family.after));
+                let listed = match family.kind {
+                    FamilyKind::Versions => member(&there.changed, package),
+                    FamilyKind::Names => member(&there.removed, &from) && member(&there.added, &to),
+                };
+                prop_assert!(listed, "{family:?}");
+            }
+        }
         let json = serde_json::to_string(&there).unwrap();
         prop_assert_eq!(serde_json::from_str::<ClosureDiff>(&json).unwrap(), there);
+    }
+
+    #[test]
+    fn the_sides_are_alike((plan, facts, selected) in scenes()) {
+        let all = known(&plan, &facts, |_| true);
+        let graph = graph(&plan);
+        let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
+        let there = diff(before, after, &all);
+        let back = diff(after, before, &all);
+        prop_assert_eq!(unexplained(back.clone()), swapped(&unexplained(there.clone())));
+        prop_assert!(diff(before, before, &all).is_empty() && diff(after, after, &all).is_empty());
+
+        // Nothing stays from one comparison to the next but what is true of all.
+        let mut differ = Differ::new(&graph, &all);
+        prop_assert_eq!(differ.diff(after, before), back);
+        prop_assert_eq!(&differ.diff(before, after), &there);
+
+        // Who knows of what differs alone comes to the same result.
+        let [old, new] = [0, 1].map(|root| reachable(&plan, root));
+        let some = known(&plan, &facts, |number| old.contains(&number) != new.contains(&number));
+        prop_assert_eq!(diff(before, after, &some), there);
+    }
+
+    #[test]
+    fn without_facts_looks_and_rules_tell_all(plan in plans(), selected in selections()) {
+        let graph = graph(&plan);
+        let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
+        let there = diff(before, after, &Facts::default());
+        let sides = [0, 1].map(|root| reachable(&plan, root));
+        let parse = |number: usize| PackageName::parse(&plan[number].0);
+        for entry in there.entries() {
+            for (side, groups) in sides.iter().zip([&entry.before, &entry.after]) {
+                // Every path of the name is there, in the group of its version, whether or not it differs.
+                let mut expected = BTreeMap::<Option<&str>, BTreeSet<StorePath>>::new();
+                for number in side.iter().filter(|n| parse(**n).package() == entry.name) {
+                    expected.entry(parse(*number).version).or_default().insert(root(&plan, *number));
+                }
+                let found = groups.iter().map(|group| (group.version.as_deref(), group.paths.iter().cloned().collect()));
+                prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
+            }
+        }
+        let gone = |entry: &Entry| (entry.before.is_empty(), entry.after.is_empty());
+        prop_assert!(there.added.iter().all(|entry| gone(entry) == (true, false)));
+        prop_assert!(there.removed.iter().all(|entry| gone(entry) == (false, true)));
+        for entry in [&there.changed, &there.rebuilt, &there.selection].into_iter().flatten() {
+            prop_assert_eq!(gone(entry), (false, false));
+        }
+        let versions = |groups: &[VersionGroup]| groups.iter().map(|group| group.version.clone()).collect::<Vec<_>>();
+        for entry in there.rebuilt.iter().chain(&there.selection) {
+            prop_assert_eq!(versions(&entry.before), versions(&entry.after));
+        }
+        for entry in there.changed.iter().filter(|entry| entry.change != Change::Changed) {
+            prop_assert!(versions(&entry.before).iter().all(|version| !versions(&entry.after).contains(version)));
+        }
+        // The user's own choice is never silent.
+        for name in ["a", "b"] {
+            let chosen = [0, 1].map(|n| selected[n].names().any(|chosen| chosen == name));
+            let present = |side: &BTreeSet<usize>| side.iter().any(|n| parse(*n).package() == name);
+            if chosen[0] != chosen[1] && sides.iter().all(present) {
+                let said = there.changed.iter().chain(&there.selection).find(|entry| entry.name == name);
+                let state = Selected::new(chosen[0], chosen[1]);
+                prop_assert_eq!(said.map(|entry| entry.selected), Some(state));
+            }
+        }
     }
 
     #[test]

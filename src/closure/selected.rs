@@ -2,107 +2,84 @@
 
 use std::collections::BTreeMap;
 
-use super::diff::{Found, direction, group};
-use super::{Cause, Change, ClosureDiff, Entry, PackageName, Selected, StorePath, version};
+use super::entry::{Found, Pair};
+use super::family::families;
+use super::naming::{Named, OUT};
+use super::{Cause, ClosureDiff, Known, PackageName, Selected, StorePath};
 
 /// A package that a configuration selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
     name: String,
     version: Option<String>,
+    output: String,
     path: StorePath,
 }
 
 impl Package {
     /// Returns the package at `path`, of a derivation that is called `name` and may say `pname` and `version` itself.
     ///
-    /// What it does not say is taken from its name, as nvd takes it from a path's. Text that no store path could hold
-    /// is as good as not said.
+    /// What it does not say is taken from the path's name (see [`PackageName::exact`]), which is `name` with the output at its end
+    /// unless that is the default one.
     pub fn new(name: &str, pname: Option<&str>, version: Option<&str>, path: StorePath) -> Self {
-        let name = if is_plain(name) { name } else { path.name() };
-        let parsed = PackageName::parse(name);
-        let (short, rest) = match pname.filter(|pname| is_plain(pname)) {
-            Some(pname) => {
-                let rest = name
-                    .strip_prefix(pname)
-                    .and_then(|rest| rest.strip_prefix('-'));
-                (pname, rest.filter(|rest| !rest.is_empty()))
-            }
-            None => (parsed.base, parsed.version),
+        let output = match path.name().strip_prefix(name) {
+            Some("") => Some(OUT),
+            Some(rest) => rest.strip_prefix('-').filter(|output| !output.is_empty()),
+            None => None,
         };
-        let version = version.filter(|version| is_plain(version)).or(rest);
+        let known = Known {
+            output,
+            pname,
+            version,
+        };
+        let parts = PackageName::exact(path.name(), known);
+        let (name, version) = (
+            parts.package().into_owned(),
+            parts.version.map(str::to_owned),
+        );
+        let output = parts.output.unwrap_or(OUT).to_owned();
         Self {
-            name: short.to_owned(),
-            version: version.map(str::to_owned),
+            name,
+            version,
+            output,
             path,
         }
     }
 }
 
-fn is_plain(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 211
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b))
-}
-
-/// Returns what changes from `before` to `after`, by name and version, each package once.
+/// Returns what changes from `before` to `after`, by name and version, each path once.
 ///
 /// Every package here is selected on some side. Numbers of paths and sizes are not known: they are none. A package of the
 /// same versions at other paths is rebuilt; whether by its own doing is not known either.
 pub fn diff_selected(before: &[Package], after: &[Package]) -> ClosureDiff {
-    let mut names: BTreeMap<&str, [Vec<Found<'_>>; 2]> = BTreeMap::new();
+    let mut names: BTreeMap<&str, [BTreeMap<&StorePath, Found<'_>>; 2]> = BTreeMap::new();
     for (at, packages) in [before, after].into_iter().enumerate() {
         for package in packages {
+            let named = Named {
+                name: 0,
+                version: package.version.as_deref(),
+                output: &package.output,
+            };
+            let found = Found {
+                named,
+                path: &package.path,
+                nar_size: 0,
+                id: None,
+            };
             let sides = names.entry(&package.name).or_default();
-            if let Some(found) = sides.get_mut(at) {
-                found.push(Found {
-                    version: package.version.as_deref(),
-                    path: &package.path,
-                    nar_size: 0,
-                });
+            if let Some(side) = sides.get_mut(at) {
+                side.insert(&package.path, found);
             }
         }
     }
     let mut diff = ClosureDiff::default();
-    for (name, [mut old, mut new]) in names {
-        for found in [&mut old, &mut new] {
-            found.sort_by(|a, b| {
-                version::compare(a.version, b.version).then_with(|| a.path.cmp(b.path))
-            });
-            found.dedup_by(|a, b| (a.version, a.path) == (b.version, b.path));
-        }
-        let entry = |change, cause| Entry {
-            name: name.to_owned(),
-            before: group(&old),
-            after: group(&new),
-            change,
-            selected: Selected::new(!old.is_empty(), !new.is_empty()),
-            size_delta: None,
-            cause,
-            own: None,
-            via: None,
-        };
-        if old.is_empty() {
-            diff.added.push(entry(Change::Added, None));
-        } else if new.is_empty() {
-            diff.removed.push(entry(Change::Removed, None));
-        } else if old
-            .iter()
-            .map(|found| found.version)
-            .ne(new.iter().map(|found| found.version))
-        {
-            diff.changed.push(entry(direction(&old, &new), None));
-        } else if old
-            .iter()
-            .map(|found| found.path)
-            .ne(new.iter().map(|found| found.path))
-        {
-            diff.rebuilt
-                .push(entry(Change::Rebuilt, Some(Cause::Unknown)));
-        }
+    for (name, sides) in names {
+        let sides = sides.map(|side| side.into_values().collect::<Vec<_>>());
+        let [before, after] = sides.each_ref().map(|side| !side.is_empty());
+        let pair = Pair::new(name, sides, Selected::new(before, after), false);
+        pair.put(&mut diff, false, |_, _| (Cause::Unknown, None));
     }
+    diff.families = families(&diff);
     diff
 }
 
@@ -121,33 +98,40 @@ mod tests {
     #[test]
     fn a_package_is_known_by_what_it_says_of_itself() {
         let table = [
-            ("git-2.44.1", Some("git"), Some("2.44.1")),
-            ("git-2.44.1", None, None),
-            ("python3-3.11.9-env", None, None),
-            ("gtk+3-3.24", Some("gtk+3"), None),
-            ("lib-2", Some("lib-2"), None),
-            ("lib-2-", Some("lib-2"), Some("")),
-            ("script", None, Some("1")),
-            ("git-2.44.1", Some("a\nb"), Some("1 @x")),
-            ("a\nb", None, None),
+            // The derivation's name, what it says of itself, and the path's name.
+            ("git-2.44.1", Some("git"), Some("2.44.1"), "git-2.44.1"),
+            ("git-2.44.1", None, None, "git-2.44.1"),
+            ("git-2.44.1", None, None, "git-2.44.1-odd"),
+            ("git-2.44.1", Some("git"), Some("2.44.1"), "git-2.44.1-odd"),
+            ("perl-5.40.0-env", None, None, "perl-5.40.0-env"),
+            ("gtk+3-3.24", Some("gtk+3"), None, "gtk+3-3.24"),
+            ("lib-2", Some("lib-2"), None, "lib-2"),
+            ("script", None, Some("1"), "script"),
+            ("git-2.44.1", Some("a\nb"), Some("1 @x"), "git-2.44.1"),
+            ("a\nb", None, None, "out-1.0"),
+            ("", Some(""), Some(""), "out-1.0"),
         ]
-        .map(|(name, pname, version)| {
-            let package = Package::new(name, pname, version, path('0', "out-1.0"));
-            format!(
-                "{name:?} {pname:?} {version:?}: {} {:?}",
-                package.name, package.version
-            )
+        .map(|(name, pname, version, stored)| {
+            let Package {
+                name: found,
+                version: found_version,
+                output,
+                ..
+            } = Package::new(name, pname, version, path('0', stored));
+            format!("{name:?} {pname:?} {version:?} {stored}: {found} {found_version:?} {output}")
         });
         insta::assert_snapshot!(table.join("\n"), @r#"
-        "git-2.44.1" Some("git") Some("2.44.1"): git Some("2.44.1")
-        "git-2.44.1" None None: git Some("2.44.1")
-        "python3-3.11.9-env" None None: python3 Some("3.11.9-env")
-        "gtk+3-3.24" Some("gtk+3") None: gtk+3 Some("3.24")
-        "lib-2" Some("lib-2") None: lib-2 None
-        "lib-2-" Some("lib-2") Some(""): lib-2 None
-        "script" None Some("1"): script Some("1")
-        "git-2.44.1" Some("a\nb") Some("1 @x"): git Some("2.44.1")
-        "a\nb" None None: out Some("1.0")
+        "git-2.44.1" Some("git") Some("2.44.1") git-2.44.1: git Some("2.44.1") out
+        "git-2.44.1" None None git-2.44.1: git Some("2.44.1") out
+        "git-2.44.1" None None git-2.44.1-odd: git Some("2.44.1") odd
+        "git-2.44.1" Some("git") Some("2.44.1") git-2.44.1-odd: git Some("2.44.1") odd
+        "perl-5.40.0-env" None None perl-5.40.0-env: perl-env Some("5.40.0") out
+        "gtk+3-3.24" Some("gtk+3") None gtk+3-3.24: gtk+3 Some("3.24") out
+        "lib-2" Some("lib-2") None lib-2: lib-2 None out
+        "script" None Some("1") script: script Some("1") out
+        "git-2.44.1" Some("a\nb") Some("1 @x") git-2.44.1: git Some("2.44.1") out
+        "a\nb" None None out-1.0: out Some("1.0") out
+        "" Some("") Some("") out-1.0: out Some("1.0") out
         "#);
     }
 

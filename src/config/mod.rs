@@ -39,7 +39,7 @@ use self::show::Setting;
 use self::value::{Author, HttpUrl, NixOption, Slug, VariableName};
 use crate::cli::{
     AutoMerge, Color, Command, CommitVia, Draft, FailOn, Forge, Format, Kind, LogFormat,
-    MergeMethod, OnUnreachable, Parsed, RebaseWhen, Sign, StoreReader, Submodules,
+    MergeMethod, OnUnreachable, Parsed, RebaseWhen, Sign, Sort, StoreReader, Submodules,
 };
 
 /// The merged configuration. A value that nobody set and that has no fixed default is none.
@@ -55,12 +55,14 @@ pub struct Config {
     pub update: UpdateConfig,
     /// How hosts are evaluated, built and read.
     pub build: BuildConfig,
+    /// What `diff` shows, and how it ends.
+    pub compare: CompareConfig,
     /// What is put out, and how.
     pub output: OutputConfig,
     /// How the pull request is made.
     pub publish: PublishConfig,
-    /// Where `publish` finds the reports.
-    pub reports: Vec<PathBuf>,
+    /// What the command works on: the reports of `publish`, what `diff` compares, what `snapshot` writes.
+    pub operands: Vec<PathBuf>,
     /// The runner this is a job of.
     pub runner: Option<CiRunner>,
     /// The forge's token from `FLAKE_HERALD_TOKEN`. The runner's own is [`CiRunner::token`].
@@ -121,7 +123,7 @@ pub struct UpdateConfig {
     pub lock: Option<Sourced<PathBuf>>,
     /// `write-lock`: the new lock is written into the working tree.
     pub write_lock: Sourced<bool>,
-    /// `output`: where `lock` writes to; set for that command.
+    /// `output`: where `lock` and `snapshot` write to; set for these commands.
     pub output: Option<Sourced<PathBuf>>,
 }
 
@@ -156,10 +158,23 @@ pub struct BuildConfig {
     pub store_reader: Sourced<StoreReader>,
 }
 
+/// What `diff` shows, and how it ends.
+#[derive(Debug, Clone)]
+pub struct CompareConfig {
+    /// `selected`: only packages that the user chose.
+    pub selected: Sourced<bool>,
+    /// `sort`: the order of the rows.
+    pub sort: Sourced<Sort>,
+    /// `all`: nothing is folded.
+    pub all: Sourced<bool>,
+    /// `exit-code`: the exit code says whether something changes.
+    pub exit_code: Sourced<bool>,
+}
+
 /// What is put out, and how.
 #[derive(Debug, Clone)]
 pub struct OutputConfig {
-    /// `format`: of stdout; none: text on a terminal, else Markdown (`hosts`: text).
+    /// `format`: of stdout; none: text on a terminal, else Markdown (`hosts` and `diff`: text).
     pub format: Option<Sourced<Format>>,
     /// `output-dir`: where reports and logs are written.
     pub dir: Option<Sourced<PathBuf>>,
@@ -263,7 +278,8 @@ const LEAST_EVAL_MEMORY: ByteSize = ByteSize::mib(64);
 const HOLD_LABEL: &str = "flake-herald:hold";
 
 impl Config {
-    /// Reads the configuration file, if there is one, and merges it with the flags and variables.
+    /// Reads the configuration file, if there is one, and merges it with the flags and variables. Commands that need no flake
+    /// read only a file that is named, for they are used in whatever directory somebody is in.
     ///
     /// # Errors
     ///
@@ -271,8 +287,10 @@ impl Config {
     /// cannot be read.
     pub fn load(parsed: &Parsed, environment: &Environment) -> Result<Self, ConfigError> {
         let (flake, config) = Self::places(parsed, environment);
+        let has_flake = has_flake(parsed.command);
         let path = match &config {
             Some(config) => config.value.clone(),
+            None if !has_flake => return Self::merge(parsed, environment, None),
             None if flake.as_os_str() == "." => PathBuf::from(FILE_NAME),
             None => flake.join(FILE_NAME),
         };
@@ -299,7 +317,9 @@ impl Config {
             named: config.is_some(),
         });
         let mut merged = Self::merge(parsed, environment, file.as_ref())?;
-        check_dir(&merged.flake.dir)?;
+        if has_flake {
+            check_dir(&merged.flake.dir)?;
+        }
         merged.read_token_file()?;
         merged.read_access_token_file()?;
         Ok(merged)
@@ -352,9 +372,10 @@ impl Config {
             hosts: hosts(&mut resolver),
             update: update(&mut resolver),
             build: build(&mut resolver),
+            compare: compare(&mut resolver),
             output: output(&mut resolver),
             publish: publish(&mut resolver, runner.as_ref()),
-            reports: parsed.operands.iter().map(PathBuf::from).collect(),
+            operands: parsed.operands.iter().map(PathBuf::from).collect(),
             token: ci::secret(environment, keys::TOKEN).map(|value| Sourced {
                 value,
                 origin: Origin::Environment(keys::TOKEN.to_owned()),
@@ -385,7 +406,12 @@ impl Config {
         match self.command {
             Command::Publish => true,
             Command::Run => !self.output.dry_run.value,
-            Command::Report | Command::Hosts | Command::Lock | Command::Config => false,
+            Command::Report
+            | Command::Diff
+            | Command::Snapshot
+            | Command::Hosts
+            | Command::Lock
+            | Command::Config => false,
         }
     }
 
@@ -436,7 +462,7 @@ impl Config {
     fn read_access_token_file(&mut self) -> Result<(), Problem> {
         let fetches = match self.command {
             Command::Run | Command::Report | Command::Hosts | Command::Lock => true,
-            Command::Publish | Command::Config => false,
+            Command::Publish | Command::Diff | Command::Snapshot | Command::Config => false,
         };
         let Some(file) = self.build.access_token_file.clone().filter(|_| fetches) else {
             return Ok(());
@@ -475,7 +501,8 @@ impl Config {
             );
             resolver.refuse("eval-memory", &memory.origin, reason);
         }
-        if self.command == Command::Lock && self.update.output.is_none() {
+        if matches!(self.command, Command::Lock | Command::Snapshot) && self.update.output.is_none()
+        {
             resolver.problem(Problem::Missing {
                 command: self.command.name(),
                 key: "output",
@@ -589,6 +616,19 @@ fn check_token(environment: &Environment) -> Option<Problem> {
     })
 }
 
+/// Whether the command works on a flake.
+fn has_flake(command: Command) -> bool {
+    match command {
+        Command::Run
+        | Command::Report
+        | Command::Publish
+        | Command::Hosts
+        | Command::Lock
+        | Command::Config => true,
+        Command::Diff | Command::Snapshot => false,
+    }
+}
+
 fn check_dir(flake: &Sourced<PathBuf>) -> Result<(), Problem> {
     let dir: &Path = flake;
     if dir.is_dir() {
@@ -657,6 +697,15 @@ fn build(from: &mut Resolver) -> BuildConfig {
         options: from.options("option"),
         access_token_file: from.optional("nix-access-token-file"),
         store_reader: from.one("store-reader", StoreReader::default()),
+    }
+}
+
+fn compare(from: &mut Resolver) -> CompareConfig {
+    CompareConfig {
+        selected: from.one("selected", false),
+        sort: from.one("sort", Sort::default()),
+        all: from.one("all", false),
+        exit_code: from.one("exit-code", false),
     }
 }
 

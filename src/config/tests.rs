@@ -531,6 +531,7 @@ mod refusals {
         insta::assert_snapshot!(file("input = ['a', 'b']\nexclude-input = 'b'").error(), @r#"`input` from fleet/flake-herald.toml line 1 and `exclude-input` from fleet/flake-herald.toml line 2 contradict each other: both name "b""#);
         insta::assert_snapshot!(args(&["report", "-v", "-q"]).error(), @"`verbose` from the flag --verbose and `quiet` from the flag --quiet contradict each other: leave one out");
         insta::assert_snapshot!(args(&["lock"]).error(), @"`lock` needs `--output`");
+        insta::assert_snapshot!(args(&["snapshot", "x"]).error(), @"`snapshot` needs `--output`");
     }
 
     #[test]
@@ -745,6 +746,7 @@ mod agreement {
         drop(hosts(resolver));
         drop(update(resolver));
         drop(build(resolver));
+        drop(compare(resolver));
         drop(output(resolver));
         drop(publish(resolver, None));
     }
@@ -794,12 +796,16 @@ mod agreement {
             let word = sample(flag);
             let long = format!("--{}", flag.name);
             let long_word = format!("--{}={word}", flag.name);
-            let command = flag.commands[0].name();
-            let typed = match flag.shape {
-                Shape::Repeat => vec![command, &long],
-                Shape::Pairs => vec![command, &long, "cores", "1"],
-                _ => vec![command, &long_word],
+            let mut typed = match flag.commands[0] {
+                Command::Diff => vec!["diff", "old", "new"],
+                Command::Snapshot => vec!["snapshot", "path"],
+                command => vec![command.name()],
             };
+            match flag.shape {
+                Shape::Repeat => typed.push(&long),
+                Shape::Pairs => typed.extend([&long, "cores", "1"]),
+                _ => typed.push(&long_word),
+            }
             let variable = key.variable();
             let by_flag = merged(flag.name, &args(&typed));
             let by_variable = merged(flag.name, &env(&[(&variable, word)]));
@@ -912,6 +918,10 @@ mod show {
         option.extra-substituters = "https://a.example https://b.example"  # fleet/flake-herald.toml line 5
         # nix-access-token-file               # not set
         store-reader = "auto"                 # default
+        selected = false                      # default
+        sort = "name"                         # default
+        all = false                           # default
+        exit-code = false                     # default
         # format                              # not set
         # output                              # not set
         # output-dir                          # not set
@@ -1005,6 +1015,36 @@ mod files {
         };
         assert_eq!(config.build.eval_batch.unwrap().origin, origin);
         assert_eq!(config.output.dir.unwrap().value, dir.path().join("out"));
+    }
+
+    #[test]
+    fn what_needs_no_flake_reads_only_a_file_that_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let named = dir.path().join("other.toml");
+        fs::write(&named, "sort = 'size'\nformat = 'json'\nhost = 'web'").unwrap();
+        let environment = Environment::from_iter([
+            ("FLAKE_HERALD_FLAKE", "/no/such/flake"),
+            ("FLAKE_HERALD_ALL", "yes"),
+        ]);
+        let load = |args: &[&str]| {
+            let config = Config::load(&parse(args), &environment).unwrap();
+            let format = config.output.format.map(|format| format.value);
+            (config.compare.sort.value, config.compare.all.value, format)
+        };
+        assert_eq!(load(&["diff", "1", "2"]), (Sort::Name, true, None));
+        assert_eq!(
+            load(&[
+                "snapshot",
+                "1",
+                "-o",
+                "-",
+                "--config",
+                named.to_str().unwrap()
+            ]),
+            (Sort::Size, true, Some(Format::Json))
+        );
+        let error = Config::load(&parse(&["hosts"]), &environment).unwrap_err();
+        assert!(error.to_string().contains("not a directory"), "{error}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn without_prefix(message: &str) -> &str {
 
 /// Returns what to do about an error, where Nix's words are known to have one cause.
 pub(super) fn hint(stderr: &str) -> Option<String> {
-    const KNOWN: [(&str, &str); 14] = [
+    const KNOWN: [(&str, &str); 15] = [
         // Nix goes on without what git would have fetched, and ends with another error.
         ("executing 'git': No such file", NO_GIT),
         ("executing \"git\": No such file", NO_GIT),
@@ -56,6 +56,10 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
         (
             "cannot connect to socket",
             "the Nix daemon is not running: `systemctl start nix-daemon`",
+        ),
+        (
+            "is not in the Nix store",
+            "this Nix has its paths in another directory; NIX_STORE_DIR and NIX_REMOTE say which store it uses",
         ),
         (
             "No space left on device",

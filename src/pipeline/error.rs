@@ -12,6 +12,7 @@ use crate::git::GitError;
 use crate::nix::NixError;
 use crate::report::PlanError;
 
+use super::compare::CompareError;
 use super::found::nearest_host;
 use super::publish::PublishError;
 
@@ -178,9 +179,12 @@ pub enum Error {
         /// What is wrong with it.
         source: url::ParseError,
     },
-    /// There is nowhere to write the lock.
-    #[error("`lock` needs a file to write to")]
-    NoOutput,
+    /// Comparing closures of the user's own.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// There is nowhere to write a result.
+    #[error("`{0}` needs a file to write to")]
+    NoOutput(&'static str),
     /// Every host that differs was skipped or is unknown.
     #[error("not one host could be checked")]
     NothingChecked,
@@ -230,8 +234,9 @@ impl Error {
             Self::LockIsEdited => Some("commit them, or drop them with `git checkout flake.lock`".to_owned()),
             Self::OutputIsFlake(_) => Some("name another directory; --write-lock keeps the new lock".to_owned()),
             Self::Publish(error) => error.hint(),
+            Self::Compare(error) => error.hint(),
             Self::Address { .. } => Some("an address is https://forge.example".to_owned()),
-            Self::NoOutput => Some("say where with `-o FILE`".to_owned()),
+            Self::NoOutput(_) => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
             Self::NothingChecked => Some(
                 "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout, more room by --eval-memory or --min-free".to_owned(),

@@ -1,6 +1,7 @@
 //! The whole flow, as code: the only room that knows the others.
 
 mod commands;
+mod compare;
 mod deliver;
 mod error;
 mod files;
@@ -32,6 +33,7 @@ use crate::report::{
 };
 
 pub use commands::{Surroundings, run};
+pub use compare::{CompareError, OperandError};
 pub use deliver::{Delivery, outputs};
 pub use error::Error;
 pub use progress::{Progress, ProgressEvent, Silent};

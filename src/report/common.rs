@@ -1,10 +1,12 @@
 //! What changes alike on many hosts, so that it is said once before each host is told of.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::sections::{change_versions, tag};
-use super::{HostReport, Report, Status};
+use super::rows::Rows;
+use super::sections::{after_name, name_width};
+use super::{DiffView, HostReport, Report, Status};
 
 /// Of more hosts than this that change, nobody reads each; of fewer, what they have in common would be said twice for nothing.
 const FEW: usize = 10;
@@ -34,9 +36,9 @@ pub(super) struct Common<'a> {
 /// A change as a row has it: two hosts with equal ones have it in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     tag: String,
-    versions: String,
+    what: String,
 }
 
 /// Returns what the hosts that change have in common; nothing where they are few.
@@ -49,15 +51,16 @@ pub(super) fn common(report: &Report) -> Fleetwide<'_> {
         return Fleetwide::default();
     }
     let mut hosts_of: BTreeMap<Row<'_>, Vec<usize>> = BTreeMap::new();
-    for (at, diff) in hosts.iter().map(|host| &host.diff).enumerate() {
-        let sections = diff
-            .iter()
-            .flat_map(|diff| [&diff.changed, &diff.selection, &diff.added, &diff.removed]);
-        for entry in sections.flatten() {
+    for (at, diff) in hosts
+        .iter()
+        .filter_map(|host| host.diff.as_ref())
+        .enumerate()
+    {
+        for row in Rows::of(diff, DiffView::default()).into_all() {
             let row = Row {
-                name: &entry.name,
-                tag: tag(entry),
-                versions: change_versions(entry),
+                tag: row.tag(),
+                name: row.name,
+                what: row.what,
             };
             hosts_of.entry(row).or_default().push(at);
         }
@@ -112,12 +115,11 @@ impl Fleetwide<'_> {
 }
 
 fn aligned(rows: &[Row<'_>]) -> Vec<String> {
-    let width = rows
-        .iter()
-        .map(|row| row.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = name_width(rows.iter().map(|row| (&*row.name, &*row.what)));
     rows.iter()
-        .map(|row| format!("{}  {:width$}  {}", row.tag, row.name, row.versions))
+        .map(|row| {
+            let (name, what) = (&row.name, after_name(&row.name, &row.what, width));
+            format!("{}  {name}{what}", row.tag)
+        })
         .collect()
 }

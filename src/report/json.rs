@@ -2,6 +2,8 @@
 
 use std::io::{self, BufWriter, Write};
 
+use serde::Serialize;
+
 use super::Report;
 
 /// Writes the report as JSON in one line. It holds no control characters, for JSON escapes them.
@@ -13,8 +15,13 @@ use super::Report;
 ///
 /// `to` takes no more.
 pub fn write_json(report: &Report, to: impl Write) -> io::Result<()> {
+    write_line(report, to)
+}
+
+/// Writes anything so.
+pub(super) fn write_line(value: &impl Serialize, to: impl Write) -> io::Result<()> {
     let mut to = Escaping(BufWriter::with_capacity(1 << 16, to));
-    serde_json::to_writer(&mut to, report)?;
+    serde_json::to_writer(&mut to, value)?;
     to.0.write_all(b"\n")?;
     to.flush()
 }

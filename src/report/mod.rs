@@ -4,6 +4,8 @@ mod budget;
 mod clean;
 mod closure_diff;
 mod common;
+#[cfg(test)]
+mod diff_tests;
 mod json;
 mod markdown;
 mod merge;
@@ -11,6 +13,7 @@ mod model;
 mod plan;
 mod publication;
 mod pull_request;
+mod rows;
 mod sections;
 mod style;
 mod template;

@@ -13,21 +13,81 @@ pub(super) const CARE: Style = AnsiColor::Yellow.on_default();
 pub(super) const PLAIN: Style = Style::new();
 
 pub(super) fn line(out: &mut String, style: Style, text: &str) {
-    // A name may hold a line break or an escape, and must not pass for a line or a colour of ours.
-    let escaped: String;
-    let text = if text.chars().any(is_unseen) {
-        escaped = text.chars().map(shown).collect();
-        &escaped
-    } else {
-        text
-    };
-    // Writing to a string cannot fail; a style that writes nothing must not leave a reset behind.
-    let written = if style == PLAIN {
-        writeln!(out, "{text}")
-    } else {
-        writeln!(out, "{style}{text}{style:#}")
-    };
-    debug_assert!(written.is_ok(), "a string takes whatever is written");
+    spans(out, &[(style, text)]);
+}
+
+/// Writes a line of several styles.
+pub(super) fn spans(out: &mut String, spans: &[(Style, &str)]) {
+    for (style, text) in spans {
+        // A name may hold a line break or an escape, and must not pass for a line or a colour of ours.
+        let escaped: String;
+        let text = if text.chars().any(is_unseen) {
+            escaped = text.chars().map(shown).collect();
+            &escaped
+        } else {
+            *text
+        };
+        // Writing to a string cannot fail; a style that writes nothing must not leave a reset behind.
+        let written = if *style == PLAIN || text.is_empty() {
+            write!(out, "{text}")
+        } else {
+            write!(out, "{style}{text}{style:#}")
+        };
+        debug_assert!(written.is_ok(), "a string takes whatever is written");
+    }
+    out.push('\n');
+}
+
+/// Returns `head` and the items in lines of at most 100 characters, broken between items and indented below the first one. An
+/// item that is longer has a line of its own.
+pub(super) fn wrapped(head: &str, items: &[String]) -> Vec<String> {
+    const WIDTH: usize = 100;
+    let indent = head.len() - head.trim_start().len() + 4;
+    let mut lines = Vec::new();
+    let mut text = head.to_owned();
+    let mut width = head.chars().count();
+    for (i, item) in items.iter().enumerate() {
+        let end = if i + 1 == items.len() { "" } else { "," };
+        let long = item.chars().count() + end.chars().count();
+        if i > 0 && width + 1 + long > WIDTH {
+            lines.push(std::mem::replace(&mut text, " ".repeat(indent)));
+            width = indent;
+        } else if i > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.extend([item, end]);
+        width += long;
+    }
+    lines.push(text);
+    lines
+}
+
+/// Returns how wide a column of `names` is. No name in a store is longer than 211 characters; one from elsewhere that is has no say.
+pub(super) fn column<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    const MOST: usize = 211;
+    let widths = names.map(|name| name.chars().count());
+    widths.filter(|width| *width <= MOST).max().unwrap_or(0)
+}
+
+/// Returns the first `most` of a list, and how many more there are: `a, b and 3 more`.
+pub(super) fn listed<S: AsRef<str>>(list: &[S], most: usize) -> String {
+    let shown: Vec<&str> = list.iter().take(most).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match list.len().saturating_sub(most) {
+        0 => shown,
+        left => format!("{shown} and {left} more"),
+    }
+}
+
+/// Returns a number of things: `1 unit`, `2 units`.
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Returns a number of packages.
+pub(super) fn packages(number: usize) -> String {
+    counted(number, "package", "packages")
 }
 
 /// Returns a character as it is shown: a control character by its picture (U+2400 and on).

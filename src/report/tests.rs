@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Report, Templates, body, summary};
 
-fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
+pub(super) fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
     let path = |name: &str| format!("/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-{name}");
     let version =
         |version: &str| json!([{"version": version, "outputs": ["out"], "paths": [path("x")]}]);
@@ -62,7 +62,7 @@ fn report(hosts: usize, inputs: usize, foreign: &str, log: usize) -> Report {
 }
 
 /// What a forge would read as text: all but code, in Markdown and in HTML.
-fn outside_code(markdown: &str) -> String {
+pub(super) fn outside_code(markdown: &str) -> String {
     let (mut block, mut html) = (false, false);
     let mut out = String::new();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {

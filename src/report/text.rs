@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::flake::{HostId, Kind, labels, one_line};
 
 use super::common::{Common, Fleetwide, common};
-use super::sections::{closure_size, sections};
-use super::style::{BAD, CARE, GOOD, HEADING, PLAIN, grouped, line, size};
-use super::{HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
+use super::sections::{closure_size, write_sections};
+use super::style::{BAD, CARE, GOOD, HEADING, PLAIN, column, grouped, line, size};
+use super::{DiffView, HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
 
 /// Returns the report as text with styles in it, which the stream it goes to takes out where they do not belong.
 pub fn to_text(report: &Report) -> String {
@@ -260,11 +260,7 @@ fn id(host: &HostReport) -> HostId {
 }
 
 fn inputs(out: &mut String, inputs: &[InputChange]) {
-    let width = inputs
-        .iter()
-        .map(|input| input.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = column(inputs.iter().map(|input| input.name.as_str()));
     for input in inputs {
         let text = format!(
             "  {:width$}  {} -> {}",
@@ -376,7 +372,7 @@ fn body(out: &mut String, host: &HostReport) {
     }
     trouble(out, host);
     if let Some(diff) = &host.diff {
-        sections(out, diff);
+        write_sections(out, diff, DiffView::default());
         let (before, after) = (host.before.as_ref(), host.after.as_ref());
         let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
         closure_size(out, diff, paths(before), paths(after));

@@ -49,8 +49,8 @@ fn a_host_whose_build_fails_stays_in_the_report_with_the_end_of_its_log() {
     <<< $D/nix/store/h0000000000000000000000000000004-nixos-system-devbox-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000005-nixos-system-devbox-24.05.20240601.cd5f9e2
     Version changes:
-    [U.]  #1  fzf  0.52.1 -> 0.53.0
-    Rebuilt, same version: 4 (etc, home-manager-generation, home-manager-path, nixos-system-devbox)
+    [U*]  #1  fzf  0.52.1 -> 0.53.0
+    Configuration: 3 others
     Closure size: 57 -> 57 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
     ");
     assert_eq!(fleet.repository(), before);
@@ -176,23 +176,23 @@ fn every_way_not_to_evaluate_leaves_the_other_hosts_alone() {
     == nas (broken)
     does not evaluate after the update
       cannot add a string to an integer
-          89|       "assert" = assert how == "no assertion of this host holds"; toplevel;
-          90|       typeerror = 1 + hostName;
+         123|       "assert" = assert how == "no assertion of this host holds"; toplevel;
+         124|       typeerror = 1 + hostName;
             |                       ^
-          91|       missing = (pkgsFor systems.native).no-such-package;
+         125|       missing = (pkgsFor systems.native).no-such-package;
 
     == router (broken)
     does not evaluate after the update
       attribute 'no-such-package' missing
-          90|       typeerror = 1 + hostName;
-          91|       missing = (pkgsFor systems.native).no-such-package;
+         124|       typeerror = 1 + hostName;
+         125|       missing = (pkgsFor systems.native).no-such-package;
             |                 ^
-          92|       ifd = import (derivation {
+         126|       ifd = import (derivation {
 
     == webserver (changed)
     Version changes:
     [U*]  #1  nginx  1.26.0 -> 1.26.1
-    Rebuilt, same version: 4 (etc, nixos-system-webserver, system-path, unit-nginx.service)
+    Configuration: 1 unit (~ nginx.service), 2 others
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
     "#);
 }

@@ -32,13 +32,15 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Usage: flake-herald <COMMAND>
 
     Commands:
-      run      Update the lock, report what changes on every host, publish a pull request
-      report   Report what an update changes on every host; publish nothing
-      publish  Merge reports made elsewhere, check them, and publish them as one pull request
-      hosts    List the hosts that would be built
-      lock     Stage the new lock into a file; exit 2 if it does not change
-      config   Show the merged configuration and where each value comes from
-      help     Print this message or the help of the given subcommand(s)
+      run       Update the lock, report what changes on every host, publish a pull request
+      report    Report what an update changes on every host; publish nothing
+      publish   Merge reports made elsewhere, check them, and publish them as one pull request
+      diff      Say what changes from one closure to another
+      snapshot  Write a closure into a file that `diff` takes in its place
+      hosts     List the hosts that would be built
+      lock      Stage the new lock into a file; exit 2 if it does not change
+      config    Show the merged configuration and where each value comes from
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -143,6 +145,10 @@ fn the_configuration_shows_where_each_value_comes_from() {
     option.connect-timeout = "7"          # flake/flake-herald.toml line 5
     # nix-access-token-file               # not set
     store-reader = "auto"                 # default
+    selected = false                      # default
+    sort = "name"                         # default
+    all = false                           # default
+    exit-code = false                     # default
     # format                              # not set
     # output                              # not set
     # output-dir                          # not set

@@ -9,7 +9,13 @@ mod build;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
+mod diff_command;
+#[cfg(test)]
 mod evaluation;
+#[cfg(test)]
+mod facts;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -35,6 +41,8 @@ mod publish;
 #[cfg(test)]
 mod push;
 #[cfg(test)]
+mod real_systems;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod report;
@@ -45,5 +53,9 @@ mod run;
 #[cfg(test)]
 mod run_time;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod standin;
 mod support;
+#[cfg(test)]
+mod versions;

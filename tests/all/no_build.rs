@@ -48,7 +48,8 @@ fn an_update_is_told_without_building_anything() {
     Version changes:
     [U*]  #1  firefox  126.0 -> 127.0
     [U*]  #2  fzf      0.52.1 -> 0.53.0
-    Rebuilt, same version: 9 (chromium, curl, docker, git, gnome-shell, nix, openssh, python3, systemd)
+    Rebuilt, cause not known: 9 packages (chromium, curl, docker, git, gnome-shell, nix, openssh,
+        python3, systemd)
     Not built: only packages selected by the configuration are compared.
 
     == pi (changed)
@@ -56,14 +57,14 @@ fn an_update_is_told_without_building_anything() {
     >>> $D/nix/store/h0000000000000000000000000000005-nixos-system-pi-24.05.20240601.cd5f9e2
     Removed packages:
     [R-]  #1  htop  3.3.0
-    Rebuilt, same version: 4 (nginx, nix, openssh, systemd)
+    Rebuilt, cause not known: 4 packages (nginx, nix, openssh, systemd)
     Not built: only packages selected by the configuration are compared.
 
     == router (changed)
     <<< $D/nix/store/h0000000000000000000000000000006-nixos-system-router-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000007-nixos-system-router-24.05.20240601.cd5f9e2
     No version or selection state changes.
-    Rebuilt, same version: 3 (nix, openssh, systemd)
+    Rebuilt, cause not known: 3 packages (nix, openssh, systemd)
     Not built: only packages selected by the configuration are compared.
 
     == webserver (changed)
@@ -73,7 +74,7 @@ fn an_update_is_told_without_building_anything() {
     [D*]  #1  postgresql  15.7 -> 15.6
     Removed packages:
     [R-]  #1  htop  3.3.0
-    Rebuilt, same version: 7 (certbot, curl, nginx, nix, openssh, php, systemd)
+    Rebuilt, cause not known: 7 packages (certbot, curl, nginx, nix, openssh, php, systemd)
     Not built: only packages selected by the configuration are compared.
 
     == alice@devbox (changed)
@@ -81,7 +82,7 @@ fn an_update_is_told_without_building_anything() {
     >>> $D/nix/store/h0000000000000000000000000000011-home-manager-generation
     Version changes:
     [U*]  #1  fzf  0.52.1 -> 0.53.0
-    Rebuilt, same version: 1 (git)
+    Rebuilt, cause not known: 1 package (git)
     Not built: only packages selected by the configuration are compared.
     ------- stderr -------
     Staging the update …
@@ -124,7 +125,7 @@ fn an_update_is_told_without_building_anything() {
     [D*]  #1  postgresql  15.7 -> 15.6
     Removed packages:
     [R-]  #1  htop  3.3.0
-    Rebuilt, same version: 7 (certbot, curl, nginx, nix, openssh, php, systemd)
+    Rebuilt, cause not known: 7 packages (certbot, curl, nginx, nix, openssh, php, systemd)
     Not built: only packages selected by the configuration are compared.
     ```
     ");
@@ -202,11 +203,14 @@ fn an_update_is_told_without_building_anything() {
             ],
             "change": "upgraded",
             "name": "fzf",
+            "own": null,
             "selected": "yes",
-            "size_delta": null
+            "size_delta": null,
+            "via": null
           }
         ],
         "configuration": [],
+        "families": [],
         "paths_added": null,
         "paths_removed": null,
         "rebuilt": 1,
@@ -245,7 +249,10 @@ fn an_update_is_told_without_building_anything() {
             .filter(|entry| entry["selected"] != "no")
             .map(|entry| {
                 let mut entry = entry.clone();
-                entry["size_delta"] = Value::Null;
+                // What only a build tells, or only derivations that were read.
+                for key in ["size_delta", "cause", "own"] {
+                    entry[key] = Value::Null;
+                }
                 entry
             })
             .collect()
@@ -336,7 +343,7 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
     >>> $D/nix/store/h0000000000000000000000000000004-openssl-3.0.14
     Version changes:
     [U*]  #1  openssl  3.0.13 -> 3.0.14
-    Rebuilt, same version: 1 (curl)
+    Rebuilt, cause not known: 1 package (curl)
     Not built: only packages selected by the configuration are compared.
 
     == thrower (changed)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::closure::{Closures, Facts, PathId, Side, StorePath, diff};
+use crate::closure::{Closures, Differ, PathId, Side, StorePath};
 use crate::nix::Nix;
 use crate::report::HostReport;
 
@@ -32,7 +32,7 @@ pub(super) fn differing<'a>(
 pub(super) fn compare(
     nix: &Nix,
     closures: &Closures<'_>,
-    facts: &Facts,
+    differ: &mut Differ<'_>,
     sides: &Sides,
     report: &mut HostReport,
 ) -> Result<(), String> {
@@ -60,7 +60,7 @@ pub(super) fn compare(
             closure: Some(*closure),
             selected,
         });
-        report.diff = Some(diff(before, after, facts));
+        report.diff = Some(differ.diff(before, after));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::closure::{Graph, StorePath};
+use crate::closure::{Differ, Graph, StorePath};
 use crate::flake::{Host, HostFilter};
 use crate::nix::Nix;
 use crate::report::{Failure, HostReport, Redactor, Side, SideName, Stage, Status, ToBuild};
@@ -181,6 +181,10 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
         None => None,
     };
     let logs = save_logs(&look, &sides, &mut warnings).await?;
+    let mut read = read.as_ref().map(|read| match read {
+        Ok((closures, facts)) => Ok((closures, Differ::new(closures.graph(), facts))),
+        Err(words) => Err(words),
+    });
     let reports = look
         .hosts
         .iter()
@@ -188,7 +192,7 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
         .zip(verdicts)
         .map(|((host, side), verdict)| {
             let mut report = host_report(host, side, verdict, redactor, &logs);
-            if let (Some(read), Status::Changed | Status::Mended) = (&read, report.status) {
+            if let (Some(read), Status::Changed | Status::Mended) = (&mut read, report.status) {
                 let compared = match read {
                     Ok((closures, facts)) => {
                         compare::compare(nix, closures, facts, side, &mut report)

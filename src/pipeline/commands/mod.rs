@@ -1,34 +1,32 @@
 //! From a merged configuration to a command's result.
 
+mod compare;
+mod hosts;
+mod wishes;
+
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use url::Url;
 
 use crate::cli::{self, Command};
 use crate::command::{Cancel, ChildEnvironment, Door, Removed};
-use crate::config::value::{HttpUrl, Slug};
-use crate::config::{AccessTokens, CiRunner, Config, Environment, Origin, RunnerKind, Sourced};
+use crate::config::{AccessTokens, Config, Environment, RunnerKind};
 use crate::exit::{self, FailOn};
-use crate::flake::{HostFilter, Kind, labels, listed};
-use crate::forge::{ForgeKind, Habits};
-use crate::git::{BranchName, Identity, RepoSlug, SignHow, Signing};
+use crate::flake::Kind;
 use crate::nix;
-use crate::report::{
-    MAX_BYTES, Outcome, Plan, PlanError, PlanHost, Report, Templates, defused, to_markdown,
-    to_plain_text, to_text, write_json,
-};
+use crate::report::{Outcome, Report, defused, to_markdown, to_plain_text, to_text, write_json};
 
-use super::publish::{PublishError, Publishing, RunnerSays, Wishes};
+use super::publish::Publishing;
 use super::source::Source;
 use super::{
-    Context, Delivery, Error, Finished, HostList, LockSource, Machine, Progress, Request,
-    Submodules,
+    Context, Delivery, Error, Finished, LockSource, Machine, Progress, Request, Submodules,
 };
+
+use wishes::wishes;
 
 /// What a command needs of the world, as values, so that a test can give others.
 pub struct Surroundings<'a> {
@@ -74,7 +72,9 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
         // It holds what all steps hold, and is large.
         Command::Run | Command::Report => Box::pin(run_report(config, world)).await,
         Command::Publish => run_publish(config, world).await,
-        Command::Hosts => run_hosts(config, world).await,
+        Command::Diff => compare::run_diff(config, world).await,
+        Command::Snapshot => compare::run_snapshot(config, world).await,
+        Command::Hosts => hosts::run_hosts(config, world).await,
         Command::Lock => run_lock(config, world).await,
     }
 }
@@ -82,7 +82,7 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
 async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let mut request = request(config);
     if let Some(file) = &config.hosts.plan {
-        follow_plan(&mut request, config, &file.value)?;
+        hosts::follow_plan(&mut request, config, &file.value)?;
     }
     let context = context(config, world);
     let mut delivery = delivery(config);
@@ -124,7 +124,7 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let scratch = super::files::scratch()?;
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
-        let (paths, output) = (config.reports.clone(), delivery.directory.clone());
+        let (paths, output) = (config.operands.clone(), delivery.directory.clone());
         let (report, mut inputs) = unless_stopped(world.cancel, move || {
             super::publish::gather(&paths, output.as_deref())
         })
@@ -267,148 +267,6 @@ fn delivery(config: &Config) -> Delivery {
     }
 }
 
-/// Returns how the configuration wants it published.
-fn wishes(config: &Config) -> Result<Wishes, Error> {
-    if let Some(runner) = config.runner.as_ref().filter(|r| r.is_pull_request()) {
-        let event = runner.event.as_ref().map_or("", |event| &event.value);
-        return Err(PublishError::PullRequestEvent(event.to_owned()).into());
-    }
-    let publish = &config.publish;
-    let named = |url: &Option<Sourced<HttpUrl>>| {
-        url.as_ref()
-            .filter(|url| !matches!(url.origin, Origin::Runner(_)))
-            .map(|url| address(&url.value))
-            .transpose()
-    };
-    let body = match &publish.body_template {
-        None => None,
-        Some(file) => Some(
-            std::fs::read_to_string(&file.value)
-                .map_err(|source| Error::file(&file.value, source))?,
-        ),
-    };
-    let branch = |key, name: &Option<Sourced<String>>| {
-        name.as_ref()
-            .filter(|name| !matches!(name.origin, Origin::Runner(_)))
-            .map(|name| name.value.parse::<BranchName>())
-            .transpose()
-            .map_err(|source| PublishError::Setting { key, source })
-    };
-    Ok(Wishes {
-        forge: match publish.forge.value {
-            cli::Forge::Auto => None,
-            cli::Forge::Forgejo => Some(ForgeKind::Forgejo),
-            cli::Forge::Gitea => Some(ForgeKind::Gitea),
-            cli::Forge::Github => Some(ForgeKind::Github),
-        },
-        server_url: named(&publish.server_url)?,
-        api_url: named(&publish.api_url)?,
-        repository: publish
-            .repository
-            .as_ref()
-            .filter(|slug| !matches!(slug.origin, Origin::Runner(_)))
-            .map(|slug| repository(&slug.value))
-            .transpose()?,
-        token: config.token.as_ref().map(|token| token.value.clone()),
-        runner: config.runner.as_ref().map(runner_says).transpose()?,
-        workspace: workspace(config),
-        base: branch("base", &publish.base)?,
-        branch: branch("branch", &publish.branch)?,
-        remote: publish.remote.as_ref().map(|remote| remote.value.clone()),
-        templates: Templates::new(
-            publish.title.value.clone(),
-            publish.commit_message.value.clone(),
-            body,
-        ),
-        author: publish.author.as_ref().map(|author| Identity {
-            name: author.name.clone(),
-            email: author.mail.clone(),
-        }),
-        bot: config.runner.as_ref().map(|runner| bot(runner.kind)),
-        signoff: publish.signoff.value,
-        signing: Signing {
-            how: match publish.sign.value {
-                cli::Sign::Auto => SignHow::Auto,
-                cli::Sign::Ssh => SignHow::Ssh,
-                cli::Sign::Gpg => SignHow::Gpg,
-                cli::Sign::Off => SignHow::Off,
-            },
-            key_file: publish
-                .signing_key_file
-                .as_ref()
-                .map(|file| file.value.clone()),
-        },
-        habits: Habits {
-            hold_label: publish.hold_label.value.clone(),
-            rebase_when_behind: publish.rebase_when.value == cli::RebaseWhen::Behind,
-            keep_obsolete: publish.keep_obsolete.value,
-        },
-        publish_unchanged: publish.publish_unchanged.value,
-    })
-}
-
-fn workspace(config: &Config) -> Option<PathBuf> {
-    let workspace = config.runner.as_ref()?.workspace.as_ref()?;
-    Some(workspace.value.clone())
-}
-
-fn runner_says(runner: &CiRunner) -> Result<RunnerSays, Error> {
-    let url =
-        |url: &Option<Sourced<HttpUrl>>| url.as_ref().map(|url| address(&url.value)).transpose();
-    Ok(RunnerSays {
-        kind: match runner.kind {
-            RunnerKind::Forgejo => ForgeKind::Forgejo,
-            RunnerKind::Gitea => ForgeKind::Gitea,
-            RunnerKind::GitHub => ForgeKind::Github,
-        },
-        // Forgejo's runner before its version 7 sets what Gitea's does.
-        kind_is_unsure: runner.kind == RunnerKind::Gitea,
-        server_url: url(&runner.server_url)?,
-        api_url: url(&runner.api_url)?,
-        repository: runner
-            .repository
-            .as_ref()
-            .map(|slug| repository(&slug.value))
-            .transpose()?,
-        base: runner.base.as_ref().map(|base| base.value.clone()),
-        token: runner.token.as_ref().map(|token| token.value.clone()),
-    })
-}
-
-fn address(url: &HttpUrl) -> Result<Url, Error> {
-    Url::parse(url.as_str()).map_err(|source| Error::Address {
-        address: url.as_str().to_owned(),
-        source,
-    })
-}
-
-fn repository(slug: &Slug) -> Result<RepoSlug, PublishError> {
-    format!("{}/{}", slug.owner, slug.name)
-        .parse()
-        .map_err(|source| PublishError::Setting {
-            key: "repository",
-            source,
-        })
-}
-
-/// Returns who a runner's jobs act as, as each forge shows it.
-fn bot(kind: RunnerKind) -> Identity {
-    let (name, email) = match kind {
-        // models/user/user_system.go of Forgejo and of Gitea.
-        RunnerKind::Forgejo => ("forgejo-actions", "noreply@forgejo.org"),
-        RunnerKind::Gitea => ("gitea-actions", "teabot@gitea.io"),
-        // The number is the bot's user id, by which GitHub knows the address.
-        RunnerKind::GitHub => (
-            "github-actions[bot]",
-            "41898282+github-actions[bot]@users.noreply.github.com",
-        ),
-    };
-    Identity {
-        name: name.to_owned(),
-        email: email.to_owned(),
-    }
-}
-
 /// Prints the report in the format asked for.
 fn print_report(
     world: &mut Surroundings<'_>,
@@ -435,161 +293,11 @@ fn print_report(
     print(world, config, &text)
 }
 
-/// Makes `request` ask for what the plan in `file` asks for.
-///
-/// A plan stands above the configuration file and below nothing: a flag or a variable that asks for something else is a
-/// contradiction, for the report would not be one of the plan's.
-fn follow_plan(request: &mut Request, config: &Config, file: &Path) -> Result<(), Error> {
-    let plan = Plan::parse(&read_plan(file)?)?;
-    let scope = &plan.scope;
-    let (hosts, update) = (&config.hosts, &config.update);
-    let kinds = |kinds: &[Kind]| kinds.iter().map(ToString::to_string).collect();
-    let asked: [(&'static str, &Origin, Vec<String>, Vec<String>); 6] = [
-        (
-            "kind",
-            &hosts.kinds.origin,
-            kinds(&request.kinds),
-            kinds(&scope.kinds),
-        ),
-        (
-            "attr",
-            &hosts.attrs.origin,
-            request.attrs.clone(),
-            scope.attrs.clone(),
-        ),
-        (
-            "exclude-host",
-            &hosts.exclude.origin,
-            HostFilter::effective_excludes(&request.exclude_hosts, request.default_excludes),
-            scope.exclude_hosts.clone(),
-        ),
-        (
-            "exclude-host",
-            &hosts.no_default_excludes.origin,
-            HostFilter::effective_excludes(&request.exclude_hosts, request.default_excludes),
-            scope.exclude_hosts.clone(),
-        ),
-        (
-            "input",
-            &update.inputs.origin,
-            request.inputs.clone(),
-            scope.inputs.clone(),
-        ),
-        (
-            "exclude-input",
-            &update.exclude_inputs.origin,
-            request.exclude_inputs.clone(),
-            scope.exclude_inputs.clone(),
-        ),
-    ];
-    for (key, origin, mut asked, plan) in asked {
-        asked.sort();
-        asked.dedup();
-        if is_said_now(origin) && asked != plan {
-            return Err(PlanError::Contradiction {
-                key,
-                origin: origin.phrase(),
-                plan,
-                asked,
-            }
-            .into());
-        }
-    }
-    if !is_said_now(&hosts.include.origin) {
-        // Those of the configuration file are in the plan's scope.
-        request.hosts.clear();
-    }
-    request.follow(plan);
-    Ok(())
-}
-
-/// Whether a value was said for this command: by a flag or a variable.
-fn is_said_now(origin: &Origin) -> bool {
-    match origin {
-        Origin::Flag(_) | Origin::Environment(_) => true,
-        Origin::Default | Origin::Runner(_) | Origin::File { .. } => false,
-    }
-}
-
-/// Reads a plan, of one that is too large no more than shows that it is.
-fn read_plan(file: &Path) -> Result<Vec<u8>, Error> {
-    let most = u64::try_from(MAX_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(file)?
-            .take(most)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| Error::file(file, source))
-}
-
-async fn run_hosts(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
-    let request = request(config);
-    let context = context(config, world);
-    let json = config
-        .output
-        .format
-        .as_ref()
-        .is_some_and(|format| format.value == cli::Format::Json);
-    // As text there is a name a line, and no place for a system.
-    let systems = json && config.hosts.systems.value;
-    let list = super::hosts(&request, &context, systems).await?;
-    let text = if json {
-        hosts_json(&list)
-    } else {
-        for host in &list.selection.excluded {
-            let (id, pattern) = (listed([host.id.to_string()]), listed([&host.pattern]));
-            tracing::info!("left out: {id} by {pattern}");
-        }
-        hosts_text(&list)
-    };
-    print(world, config, &text)?;
-    Ok(exit::CHANGED)
-}
-
-fn hosts_text(list: &HostList) -> String {
-    let ids: Vec<_> = list
-        .selection
-        .hosts
-        .iter()
-        .map(|host| host.id.clone())
-        .collect();
-    let labels = labels(&ids);
-    ids.iter()
-        .filter_map(|id| labels.get(id))
-        .map(|label| format!("{label}\n"))
-        .collect()
-}
-
-fn hosts_json(list: &HostList) -> String {
-    let plan = Plan {
-        scope: list.scope.clone(),
-        excluded: super::excluded(&list.selection.excluded),
-        hosts: list
-            .selection
-            .hosts
-            .iter()
-            .zip(&list.systems)
-            .map(|(host, system)| PlanHost {
-                id: host.id.to_string(),
-                kind: host.id.kind,
-                name: host.id.name.clone(),
-                attr: host.attr.to_string(),
-                system: system.clone(),
-            })
-            .collect(),
-    };
-    plan.to_json()
-}
-
 async fn run_lock(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let request = request(config);
     let context = context(config, world);
     let Some(output) = &config.update.output else {
-        return Err(Error::NoOutput);
+        return Err(Error::NoOutput("lock"));
     };
     // A place that will not do is found before the work.
     drop(super::files::stage(output, Box::new(|_| Ok(())))?);
@@ -668,6 +376,11 @@ fn nix_config_warning(removed: &Removed) -> Option<String> {
          in a file for --nix-access-token-file, or pass it on all the same with --pass-env NIX_CONFIG"
             .to_owned()
     })
+}
+
+fn workspace(config: &Config) -> Option<PathBuf> {
+    let workspace = config.runner.as_ref()?.workspace.as_ref()?;
+    Some(workspace.value.clone())
 }
 
 fn request(config: &Config) -> Request {

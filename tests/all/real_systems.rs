@@ -1,0 +1,581 @@
+//! What is said of real systems' updates: `fixtures/closures`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use flake_herald::closure::{
+    Closure, ClosureDiff, Entry, Facts, Family, FamilyKind, Graph, Record, Selected, Side,
+    StorePath, diff,
+};
+use flake_herald::report::{Comparison, DiffView, End, diff_to_text};
+use flate2::read::GzDecoder;
+
+/// A week of a stable release.
+const GNOME_WEEK: [&str; 2] = ["19.09-20200206_gnome", "19.09-20200214_gnome"];
+/// The same week on a server.
+const SERVER_WEEK: [&str; 2] = ["19.09-20200206_server", "19.09-20200214_server"];
+/// From one release to the next.
+const SERVER_RELEASE: [&str; 2] = ["19.03-20190711_server", "19.09-20191003_server"];
+
+/// A system as its file has it.
+#[derive(serde::Deserialize)]
+struct System {
+    root: String,
+    refs: BTreeMap<String, Vec<String>>,
+}
+
+impl System {
+    fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/closures")
+            .join(format!("{name}.runtime-approx.json.gz"));
+        let mut text = String::new();
+        GzDecoder::new(File::open(&path).expect("a system's file"))
+            .read_to_string(&mut text)
+            .expect("a system's text");
+        serde_json::from_str(&text).expect("a system's data")
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.refs.iter().map(|(path, references)| Record {
+            path,
+            nar_size: 0,
+            deriver: None,
+            references: references.iter().map(String::as_str).collect(),
+        })
+    }
+}
+
+/// An update of a system.
+struct Update {
+    systems: [System; 2],
+    comparison: Comparison,
+}
+
+impl Update {
+    fn read(pair: [&str; 2]) -> Self {
+        let systems = pair.map(System::read);
+        let graph = Graph::from_records(systems.iter().flat_map(System::records))
+            .expect("one graph of both sides");
+        let roots = systems
+            .each_ref()
+            .map(|system| StorePath::parse(&system.root).expect("a root"));
+        let closures = graph.closures(&roots).expect("the closures of both roots");
+        let [before, after] = [0, 1].map(|at| closures.at(at).expect("a closure"));
+        let [old, new] = [before, after].map(|closure| closure.selection(&[]));
+        let found = diff(
+            Side {
+                closure: Some(before),
+                selected: &old,
+            },
+            Side {
+                closure: Some(after),
+                selected: &new,
+            },
+            &Facts::default(),
+        );
+        let end = |closure: Closure<'_>, root: &StorePath| End {
+            path: root.clone(),
+            paths: closure.len() as u64,
+            nar_size: closure.nar_size(),
+        };
+        let comparison = Comparison {
+            before: end(before, &roots[0]),
+            after: end(after, &roots[1]),
+            diff: found,
+        };
+        Self {
+            systems,
+            comparison,
+        }
+    }
+
+    fn diff(&self) -> &ClosureDiff {
+        &self.comparison.diff
+    }
+
+    fn text(&self) -> String {
+        let text = diff_to_text(&self.comparison, DiffView::default());
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    /// Returns the lists of which each path that moved stands in one.
+    fn lists(&self) -> [(&'static str, &[Entry]); 5] {
+        let diff = self.diff();
+        [
+            ("changed", &diff.changed),
+            ("added", &diff.added),
+            ("removed", &diff.removed),
+            ("rebuilt", &diff.rebuilt),
+            ("configuration", &diff.configuration),
+        ]
+    }
+
+    /// Returns the rows that nvd prints, by name: the versions before and after, `-` for none.
+    fn nvd(&self) -> BTreeMap<&str, [String; 2]> {
+        let [before, after] = self.systems.each_ref().map(|system| {
+            let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for path in system.refs.keys() {
+                let (name, version) = nvd_name(path);
+                versions.entry(name).or_default().push(version);
+            }
+            for versions in versions.values_mut() {
+                versions.sort_unstable();
+            }
+            versions
+        });
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        names
+            .into_iter()
+            .filter(|name| before.get(name) != after.get(name))
+            .map(|name| {
+                let of = |side: &BTreeMap<&str, Vec<&str>>| {
+                    side.get(name)
+                        .map_or("-".to_owned(), |versions| versions.join(", "))
+                };
+                (name, [of(&before), of(&after)])
+            })
+            .collect()
+    }
+
+    /// Says in which of our lists the paths of each of nvd's rows stand, where that is not what nvd's row says, a line a row.
+    fn told_otherwise(&self) -> String {
+        let mut list_of: BTreeMap<&str, &str> = BTreeMap::new();
+        for (list, entries) in self.lists() {
+            for entry in entries {
+                for group in entry.before.iter().chain(&entry.after) {
+                    for path in &group.paths {
+                        list_of.insert(path.as_str(), list);
+                    }
+                }
+            }
+        }
+        let mut lines = String::new();
+        for (name, [before, after]) in self.nvd() {
+            let said = match (before.as_str(), after.as_str()) {
+                ("-", _) => "added",
+                (_, "-") => "removed",
+                _ => "changed",
+            };
+            let [old, new] = &self.systems;
+            let only = |here: &System, there: &System| -> BTreeSet<&str> {
+                here.refs
+                    .keys()
+                    .filter(|path| nvd_name(path).0 == name && !there.refs.contains_key(*path))
+                    .map(|path| list_of.get(path.as_str()).copied().unwrap_or("nowhere"))
+                    .collect()
+            };
+            let ours = &only(old, new) | &only(new, old);
+            if ours != BTreeSet::from([said]) {
+                let ours: Vec<&str> = ours.into_iter().collect();
+                writeln!(lines, "{name}: {before} -> {after}: {}", ours.join(", "))
+                    .expect("a line");
+            }
+        }
+        lines
+    }
+
+    /// Says how many rows nvd has, and we.
+    fn counts(&self) -> String {
+        let diff = self.diff();
+        format!(
+            "nvd {}; changed {}, added {}, removed {}, selection {}, rebuilt {}, configuration {}, families {}; {} lines",
+            self.nvd().len(),
+            diff.changed.len(),
+            diff.added.len(),
+            diff.removed.len(),
+            diff.selection.len(),
+            diff.rebuilt.len(),
+            diff.configuration.len(),
+            diff.families.len(),
+            self.text().lines().count(),
+        )
+    }
+}
+
+/// Splits a path's name as nvd does: at the first hyphen that a digit follows.
+fn nvd_name(path: &str) -> (&str, &str) {
+    let name = &path["/nix/store/".len() + 33..];
+    let dash = (1..name.len()).find(|at| {
+        name[*at..].starts_with('-') && name[at + 1..].starts_with(|c: char| c.is_ascii_digit())
+    });
+    dash.map_or((name, "<none>"), |dash| (&name[..dash], &name[dash + 1..]))
+}
+
+/// Returns the names of those entries for which `holds`.
+fn names(entries: &[Entry], holds: impl Fn(&Entry) -> bool) -> Vec<&str> {
+    let entries = entries.iter().filter(|entry| holds(entry));
+    entries.map(|entry| entry.name.as_str()).collect()
+}
+
+/// Returns the first lines of a text.
+fn first(text: &str, lines: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(lines).collect();
+    lines.join("\n")
+}
+
+/// Says what a family is.
+fn family(family: &Family) -> String {
+    format!(
+        "{:?} {:?} {} -> {} {}: {}",
+        family.kind,
+        family.name,
+        family.before,
+        family.after,
+        family.change,
+        family.packages.join(" ")
+    )
+}
+
+#[test]
+fn a_weeks_update_begins_with_what_really_changed() {
+    for (pair, really, selected) in [
+        (
+            GNOME_WEEK,
+            &["go", "initrd-linux", "libuv", "linux", "thunderbird"][..],
+            &["go", "thunderbird"][..],
+        ),
+        (SERVER_WEEK, &["go", "initrd-linux", "linux"], &[]),
+    ] {
+        let update = Update::read(pair);
+        let diff = update.diff();
+        let changed = names(&diff.changed, |_| true);
+        for name in really {
+            assert!(changed.contains(name), "{name} is missing: {changed:?}");
+        }
+        // The kernel's modules may have rows of their own; nothing else may.
+        let is_known = |name: &&str| really.contains(name) || name.starts_with("linux-modules");
+        assert!(changed.iter().all(is_known), "{changed:?}");
+        assert_eq!(
+            names(&diff.changed, |entry| entry.selected == Selected::Yes),
+            selected
+        );
+        let others = [&diff.added, &diff.removed, &diff.selection];
+        assert!(others.iter().all(|list| list.is_empty()), "{others:?}");
+
+        // They are the first thing seen, and all of it is on one screen, hundreds of rebuilt paths or not.
+        let text = update.text();
+        let rows = text
+            .lines()
+            .skip(3)
+            .take_while(|line| line.starts_with('['));
+        let rows: Vec<&str> = rows.collect();
+        assert_eq!(text.lines().nth(2), Some("Version changes:"), "{text}");
+        for name in really {
+            assert!(rows.iter().any(|row| row.contains(name)), "{name}: {text}");
+        }
+        assert!(text.lines().count() <= 24, "{text}");
+    }
+}
+
+#[test]
+fn a_release_is_grouped() {
+    let update = Update::read(SERVER_RELEASE);
+    let families = &update.diff().families;
+    let of = |kind: FamilyKind, before: &str| {
+        let found = families
+            .iter()
+            .find(|family| family.kind == kind && family.before == before);
+        found.unwrap_or_else(|| panic!("no family from {before}: {families:?}"))
+    };
+
+    let perl = of(FamilyKind::Names, "perl5.28.1");
+    assert_eq!(perl.after, "perl5.30.0");
+    assert_eq!(perl.packages.len(), 35, "{perl:?}");
+    assert!(perl.packages.iter().any(|name| name == "libwww-perl"));
+    // Python packages are gone from one interpreter and there in another, but none moved.
+    assert!(
+        !families
+            .iter()
+            .any(|family| family.before.starts_with("python")),
+        "{families:?}"
+    );
+
+    let docker = of(FamilyKind::Versions, "18.09.7");
+    assert_eq!(
+        docker.packages,
+        ["docker", "docker-containerd", "docker-init", "docker-runc"]
+    );
+    let qt = of(FamilyKind::Versions, "5.12.0");
+    assert_eq!((qt.packages.len(), qt.after.as_str()), (7, "5.12.3"));
+
+    // Another release is worth a row, another day of the same one is not.
+    let is_system = |entry: &Entry| entry.name.starts_with("nixos-system");
+    assert_eq!(names(&update.diff().changed, is_system).len(), 1);
+
+    let text = update.text();
+    let perl_rows = text
+        .lines()
+        .filter(|line| line.starts_with('[') && line.contains("perl5."));
+    // The family, and the nine that only the new one has.
+    assert!(perl_rows.count() <= 10, "{text}");
+    let nvd = update.nvd().len();
+    let rows = text.lines().filter(|line| line.starts_with('[')).count();
+    assert!(rows < nvd * 3 / 4, "{rows} rows where nvd has {nvd}");
+}
+
+#[test]
+fn configuration_stands_apart() {
+    for pair in [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE] {
+        let update = Update::read(pair);
+        let diff = update.diff();
+        let packages = [&diff.changed, &diff.added, &diff.removed, &diff.rebuilt];
+        let names: Vec<&str> = packages
+            .into_iter()
+            .flatten()
+            .flat_map(|entry| entry.before.iter().chain(&entry.after))
+            .flat_map(|group| &group.paths)
+            .map(StorePath::name)
+            .filter(|name| {
+                let starts = ["unit-", "etc-", "fc-5", "X-Restart-Triggers"];
+                let ends = [
+                    ".conf", ".pam", ".service", ".socket", ".timer", ".target", ".rules", ".json",
+                    ".sh", ".xml",
+                ];
+                let whole = [
+                    "etc",
+                    "system-path",
+                    "system-units",
+                    "user-units",
+                    "udev-rules",
+                    "set-environment",
+                ];
+                starts.iter().any(|start| name.starts_with(start))
+                    || ends.iter().any(|end| name.ends_with(end))
+                    || whole.contains(name)
+            })
+            .collect();
+        assert_eq!(names, [""; 0], "{pair:?}");
+    }
+}
+
+#[test]
+fn names_that_are_hard_to_tell_apart() {
+    let updates = [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE].map(Update::read);
+    // The names of the paths in lists of ours, with a version by nvd's rule or without one.
+    let names = |in_configuration: bool, versioned: bool| {
+        let lists = updates.iter().flat_map(Update::lists);
+        let entries = lists
+            .filter(|(list, _)| (*list == "configuration") == in_configuration)
+            .flat_map(|(_, entries)| entries);
+        let names: BTreeSet<&str> = entries
+            .flat_map(|entry| entry.before.iter().chain(&entry.after))
+            .flat_map(|group| &group.paths)
+            .filter(|path| (nvd_name(path.as_str()).1 != "<none>") == versioned)
+            .map(StorePath::name)
+            .collect();
+        names.into_iter().collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(names(true, true), @"
+    dbus-1
+    etc-10-nixos.rules
+    etc-60-nixos.conf
+    fc-00-nixos-cache.conf
+    fc-10-antialias.conf
+    fc-10-hinting.conf
+    fc-10-nixos-rendering.conf
+    fc-10-subpixel.conf
+    fc-52-nixos-default-fonts.conf
+    fc-53-nixos-reject-type1.conf
+    fc-53-no-bitmaps.conf
+    fc-53-no-type1.conf
+    kmod-debian-aliases-22-1.1.conf
+    nixos-system-laptop-19.09.20200206.2de9367
+    nixos-system-laptop-19.09.20200214.8731aaa
+    nixos-system-server-19.09.20200206.2de9367
+    nixos-system-server-19.09.20200214.8731aaa
+    polkit-1.pam
+    stage-1-init.sh
+    stage-2-init.sh
+    ");
+    insta::assert_snapshot!(names(false, false), @"
+    builder.pl
+    command-not-found
+    nix-info
+    steam
+    ");
+}
+
+#[test]
+fn every_path_that_moved_is_told_once() {
+    for pair in [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE] {
+        let update = Update::read(pair);
+        let lists = update.lists();
+        let entries = || lists.iter().flat_map(|(_, entries)| entries.iter());
+        let [old, new] = &update.systems;
+        for (here, there, groups) in [
+            (
+                old,
+                new,
+                entries()
+                    .flat_map(|entry| &entry.before)
+                    .collect::<Vec<_>>(),
+            ),
+            (new, old, entries().flat_map(|entry| &entry.after).collect()),
+        ] {
+            let mut told: Vec<&str> = groups
+                .into_iter()
+                .flat_map(|group| &group.paths)
+                .map(StorePath::as_str)
+                .filter(|path| !there.refs.contains_key(*path))
+                .collect();
+            told.sort_unstable();
+            let moved = here.refs.keys().map(String::as_str);
+            let moved: Vec<&str> = moved
+                .filter(|path| !there.refs.contains_key(*path))
+                .collect();
+            assert_eq!(told, moved, "{pair:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_a_weeks_update() {
+    insta::assert_snapshot!(first(&Update::read(GNOME_WEEK).text(), 40), @"
+    <<< /nix/store/2lyqnwmmfynx3259jhmq43jgifahmcws-nixos-system-laptop-19.09.20200206.2de9367
+    >>> /nix/store/a0alqn7xjczbl8akwdj5zgdpxlmp7mh8-nixos-system-laptop-19.09.20200214.8731aaa
+    Version changes:
+    [C*]  #1  go                    1.4-bootstrap-20161024, 1.12.9 -> 1.4-bootstrap-20161024, 1.12.16
+    [U.]  #2  initrd-linux          4.19.101 -> 4.19.103
+    [U.]  #3  libuv                 1.32.0 -> 1.34.2
+    [U.]  #4  linux                 4.19.101 -> 4.19.103
+    [U.]  #5  linux-modules-shrunk  4.19.101 -> 4.19.103
+    [U*]  #6  thunderbird           68.4.2 -> 68.5.0
+    Rebuilt, cause not known: 386 packages (NetworkManager-fortisslvpn-gnome,
+        NetworkManager-iodine-gnome, NetworkManager-l2tp-gnome, NetworkManager-openconnect-gnome,
+        NetworkManager-openvpn-gnome, NetworkManager-vpnc-gnome, accountsservice, adwaita-icon-theme,
+        at-spi2-core, baobab, bluez, bolt, …)
+    Configuration: 16 units (~ accounts-daemon.service, ~ cups-browsed.service, ~ cups.service,
+        ~ dbus.service, ~ display-manager.service, ~ libvirt-guests.service, ~ libvirtd-config.service,
+        ~ libvirtd.service, ~ nix-daemon.service, ~ nix-gc.service, ~ nix-optimise.service,
+        ~ polkit.service, …), 4 scripts of units, 4 files of etc, 80 others
+    Closure size: 2288 -> 2288 (598 paths added, 598 paths removed, delta +0, disk usage +0B).
+    ");
+    insta::assert_snapshot!(first(&Update::read(SERVER_WEEK).text(), 40), @"
+    <<< /nix/store/i319wz7nhby74sb8z8dh9h1nix3akpr9-nixos-system-server-19.09.20200206.2de9367
+    >>> /nix/store/3ibrjd4yxgxavhzc4c0hp9wa64x0cv27-nixos-system-server-19.09.20200214.8731aaa
+    Version changes:
+    [C.]  #1  go                    1.4-bootstrap-20161024, 1.12.9, 1.13.1 -> 1.4-bootstrap-20161024, 1.12.16, 1.13.7
+    [U.]  #2  initrd-linux          4.19.101 -> 4.19.103
+    [U.]  #3  linux                 4.19.101 -> 4.19.103
+    [U.]  #4  linux-modules-shrunk  4.19.101 -> 4.19.103
+    Rebuilt, cause not known: 70 packages (borgbackup, docker, fontconfig, grafana, jq, libressl, nix,
+        polkit, ripgrep, udisks, at-spi2-atk, at-spi2-core, …)
+    Configuration: 13 units (~ dbus.service, ~ docker-prune.service, ~ docker.service, ~ gitea.service,
+        ~ grafana.service, ~ nginx.service, ~ nix-daemon.service, ~ nix-gc.service,
+        ~ nix-optimise.service, ~ polkit.service, ~ prometheus-node-exporter.service,
+        ~ systemd-fsck-.service, …), 6 scripts of units, 2 files of etc, 31 others
+    Closure size: 792 -> 792 (156 paths added, 156 paths removed, delta +0, disk usage +0B).
+    ");
+}
+
+#[test]
+fn what_is_said_of_a_release() {
+    let update = Update::read(SERVER_RELEASE);
+    insta::assert_snapshot!(first(&update.text(), 40), @"
+    <<< /nix/store/xkdw5pw27qs1r263wr6i0hc7av9g6r60-nixos-system-server-19.03.20190711.f0fdbd8
+    >>> /nix/store/pqb1i2k0532hg3pnv93r782mx48pbh3h-nixos-system-server-19.09.20191003.3ba0d9f
+    Version changes:
+    [U.]  #001  alsa-lib                          1.1.8 -> 1.1.9
+    [U.]  #002  at-spi2-atk                       2.30.0 -> 2.32.0
+    [U.]  #003  at-spi2-core                      2.30.0 -> 2.32.1
+    [U.]  #004  atk                               2.30.0 -> 2.32.0
+    [U.]  #005  audit                             2.8.4 -> 2.8.5
+    [U.]  #006  aws-c-common                      0.3.2 -> 0.3.11
+    [U.]  #007  aws-checksums                     0.1.2 -> 0.1.3
+    [U.]  #008  aws-sdk-cpp                       1.7.53 -> 1.7.90
+    [U*]  #009  bind                              9.12.4-P2 -> 9.14.4
+    [C.]  #010  bison                             2.7.1, 3.3.2 -> 2.7.1, 3.4.2
+    [U.]  #011  boehm-gc                          8.0.2 x2 -> 8.0.4 x2
+    [C.]  #012  boost                             1.67_0 -> 1.67.0
+    [U*]  #013  borgbackup                        1.1.9 -> 1.1.10
+    [U.]  #014  btrfs-progs                       4.20.1 -> 5.2.1
+    [U*]  #015  coreutils                         8.30 x2 -> 8.31 x2
+    [U.]  #016  cracklib                          2.9.6 -> 2.9.7
+    [U.]  #017  cryptsetup                        2.0.6 -> 2.1.0
+    [U.]  #018  cups                              2.2.10 -> 2.2.12
+    [U*]  #019  curl                              7.64.0 -> 7.65.3
+    [U*]  #020  dbus                              1.12.12 -> 1.12.16
+    [U.]  #021  dconf                             0.30.1 -> 0.32.0
+    [U*]  #022  desktop-file-utils                0.23 -> 0.24
+    [U*]  #023  dhcpcd                            7.1.1 -> 8.0.6
+    [U.]  #024  docbook-xsl-ns                    1.79.1 -> 1.79.2
+    [U.]  #025  docbook5                          5.0 -> 5.0.1
+    [U*]  #026  docker (4 packages)               18.09.7 -> 19.03.2
+          selected: docker
+    [U*]  #027  e2fsprogs                         1.44.5 -> 1.45.3
+    [U.]  #028  editline                          1.16.0 -> 1.16.1
+    [U.]  #029  expat                             2.2.6 -> 2.2.7
+    [U*]  #030  findutils                         4.6.0 -> 4.7.0
+    [U.]  #031  flac                              1.3.2 -> 1.3.3
+    [U.]  #032  freetype                          2.9.1 -> 2.10.1
+    [C*]  #033  fuse                              2.9.9, 3.4.1 -> 2.9.9, 3.6.2
+    [U*]  #034  gawk                              4.2.1 -> 5.0.1
+    [U.]  #035  gcc                               7.4.0 -> 8.3.0
+    [U.]  #036  gdb                               8.2.1 -> 8.3
+    ");
+    let families: Vec<String> = update.diff().families.iter().map(family).collect();
+    insta::assert_snapshot!(families.join("\n"), @r#"
+    Names "perl" perl5.28.1 -> perl5.30.0 upgraded: CPAN-Meta-Check Capture-Tiny DBD-SQLite DBI Devel-Symdump Encode-Locale File-Listing File-Slurp HTML-Parser HTML-Tagset HTTP-Cookies HTTP-Daemon HTTP-Date HTTP-Message HTTP-Negotiate IO-HTML JSON LWP-MediaTypes Net-DBus Net-HTTP Pod-Coverage String-ShellQuote TermReadKey Test-Deep Test-Fatal Test-Needs Test-Pod Test-Pod-Coverage Test-RequiresInternet Try-Tiny URI WWW-RobotRules XML-Parser XML-Twig libwww-perl
+    Versions "" 5.12.0 -> 5.12.3 upgraded: qtbase qtdeclarative qtlocation qtmultimedia qtsensors qtsvg qtwebchannel
+    Versions "docker" 18.09.7 -> 19.03.2 upgraded: docker docker-containerd docker-init docker-runc
+    "#);
+}
+
+#[test]
+fn rows_of_nvd_that_are_told_otherwise() {
+    let updates = [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE].map(Update::read);
+    let counts = updates.each_ref().map(Update::counts);
+    insta::assert_snapshot!(counts.join("\n"), @"
+    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 18 lines
+    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 14 lines
+    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 231 lines
+    ");
+    let otherwise = updates.each_ref().map(Update::told_otherwise);
+    insta::assert_snapshot!(otherwise.join("\n"), @"
+    nixos-system-laptop: 19.09.20200206.2de9367 -> 19.09.20200214.8731aaa: configuration
+
+    nixos-system-server: 19.09.20200206.2de9367 -> 19.09.20200214.8731aaa: configuration
+
+    80-net-setup-link.rules: <none> -> -: configuration
+    bootstrap-tools: <none>, <none> -> <none>: configuration
+    bootstrap-tools.tar.xz: <none>, <none> -> <none>: configuration
+    dbus: 1, 1.12.12, 1.12.12-doc, 1.12.12-lib -> 1, 1.12.16, 1.12.16-doc, 1.12.16-lib: changed, configuration
+    etc: 10-nixos.rules, <none> -> 10-nixos.rules, 60-nixos.conf, <none>: configuration
+    etc-coredump.conf: - -> <none>: configuration
+    etc-fuse.conf: - -> <none>: configuration
+    etc-nixos.conf: <none>, <none>, <none> -> <none>, <none>: configuration
+    etc-sshd_config: <none> -> -: configuration
+    fc: 00-nixos-cache.conf, 00-nixos-cache.conf, 10-antialias.conf, 10-hinting.conf, 10-subpixel.conf, 52-nixos-default-fonts.conf, 53-no-type1.conf -> 00-nixos-cache.conf, 00-nixos-cache.conf, 10-nixos-rendering.conf, 52-nixos-default-fonts.conf, 53-nixos-reject-type1.conf, 53-no-bitmaps.conf: configuration
+    font-penultimate-conf: <none> -> -: configuration
+    fontconfig-conf: - -> <none>: configuration
+    initrd: <none> -> -: configuration
+    ipv6-privacy-extensions.rules: - -> <none>, <none>: configuration
+    kernel-modules-shrunk: <none> -> -: configuration
+    linux: 4.19.58 -> 4.19.76, 4.19.76-modules, 4.19.76-modules-shrunk: added, changed
+    options-db.xml: <none> -> -: configuration
+    options-docbook.xml: - -> <none>: configuration
+    polkit: 0.115, 0.115-bin, 1.pam -> 0.116, 0.116-bin, 1.pam: changed, configuration
+    pre-nginx.conf: <none> -> -: configuration
+    rubygems: - -> <none>: configuration
+    sshd.conf-validated: - -> <none>: configuration
+    system-shutdown: - -> <none>: configuration
+    unit-disable-transparent-huge-pages.service: - -> <none>: configuration
+    unit-mdadm-grow-continue-.service: <none> -> -: configuration
+    unit-mdadm-shutdown.service: <none> -> -: configuration
+    unit-mdmon-.service: <none> -> -: configuration
+    unit-nixos-upgrade.service: <none> -> -: configuration
+    unit-redis_init.service: <none> -> -: configuration
+    unit-resolvconf.service: - -> <none>: configuration
+    unit-script-disable-transparent-huge-pages-start: - -> <none>: configuration
+    unit-script-nixos-upgrade-start: <none> -> -: configuration
+    unit-script-nscd-post-start: <none> -> -: configuration
+    unit-script-nscd-pre-start: <none> -> -: configuration
+    unit-script-postgresqlBackup-pre-start: <none> -> -: configuration
+    unit-script-redis_init-start: <none> -> -: configuration
+    v2.6.6...v2.6.6-nix.patch: <none> -> -: configuration
+    ");
+}
