@@ -189,11 +189,19 @@ impl Snapshot {
                 .ok_or_else(|| damaged(&format!("{path} is made by a recipe that is not in it")))?;
             facts.insert(parsed(path)?, Fact { output, recipe });
         }
+        let links = links
+            .iter()
+            .map(|link| {
+                let link = parsed(&full(link))?;
+                // Without it, other packages would be the selected ones.
+                match graph.id(&link) {
+                    Some(_) => Ok(link),
+                    None => Err(GraphError::NoRecord { path: link }.into()),
+                }
+            })
+            .collect::<Result<_, SnapshotError>>()?;
         Ok(Self {
-            links: links
-                .iter()
-                .map(|link| parsed(&full(link)))
-                .collect::<Result<_, _>>()?,
+            links,
             root,
             graph,
             facts,
@@ -247,7 +255,11 @@ impl Snapshot {
             tool: tool.to_owned(),
             store_dir: store_dir.to_owned(),
             root: name(root),
-            links: links.iter().map(name).collect(),
+            links: links
+                .iter()
+                .filter(|link| graph.id(link).is_some())
+                .map(name)
+                .collect(),
             paths,
             recipes,
         };
@@ -308,6 +320,7 @@ fn diagnosis(bytes: &[u8], error: &serde_json::Error) -> SnapshotError {
     }
     match serde_json::from_slice::<Head>(bytes) {
         Err(end) if end.classify() == Category::Eof => SnapshotError::CutOff,
+        Err(_) if begins_as_one(bytes) => damaged(&error.to_string()),
         Err(_) | Ok(Head { format: None }) => SnapshotError::Other,
         Ok(Head {
             format: Some(format),
@@ -316,6 +329,17 @@ fn diagnosis(bytes: &[u8], error: &serde_json::Error) -> SnapshotError {
             .and_then(|format| check_format(format).err())
             .unwrap_or_else(|| damaged(&error.to_string())),
     }
+}
+
+/// Whether the first key is a snapshot's, so that the file is one whatever comes after it.
+fn begins_as_one(bytes: &[u8]) -> bool {
+    bytes
+        .trim_ascii_start()
+        .strip_prefix(b"{")
+        .is_some_and(|rest| {
+            rest.trim_ascii_start()
+                .starts_with(b"\"flake-herald-snapshot\"")
+        })
 }
 
 /// Returns the error with a detail that fits a line, whatever the file holds.
@@ -432,9 +456,12 @@ mod tests {
             of(b"{\"flake-herald-snapshot\":0}"),
             of(b"{\"flake-herald-snapshot\":\"1\"}"),
             of(b"{\"flake-herald-snapshot\":1,\"a\\u001bb\":1}"),
+            of(b"{\"flake-herald-snapshot\":1;"),
+            of(b"{\n \"flake-herald-snapshot\" \xff"),
+            of(&[sample().to_json("tool 1").unwrap(), b"{}".to_vec()].concat()),
         ];
         type Edit = fn(&mut Value);
-        let edits: [Edit; 16] = [
+        let edits: [Edit; 17] = [
             |d| d["flake-herald-snapshot"] = json!(u64::MAX),
             |d| d["flake-herald-snapshot"] = json!(-1),
             |d| d["more"] = json!(1),
@@ -450,6 +477,7 @@ mod tests {
             |d| d["paths"][0]["recipe"] = json!(1),
             |d| d["root"] = json!(format!("{:032}-gone", 9)),
             |d| d["links"][0] = json!("/etc"),
+            |d| d["links"][0] = json!(format!("{:032}-system-path", 9)),
             |d| d["store_dir"] = json!("nix/store"),
         ];
         said.extend(edits.map(|edit| {
@@ -469,6 +497,9 @@ mod tests {
         is a snapshot that is damaged: there is no format 0
         is a snapshot that is damaged: invalid type: string "1", expected u64 at line 1 column 28
         is a snapshot that is damaged: unknown field `a�b`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `paths`, `recipes` at line 1 column 37
+        is a snapshot that is damaged: expected `,` or `}` at line 1 column 27
+        is a snapshot that is damaged: expected `:` at line 2 column 26
+        is a snapshot that is damaged: trailing characters at line 2 column 1
         was made by a newer flake-herald: it has format 18446744073709551615, and this one reads 1
         is a snapshot that is damaged: invalid value: integer `-1`, expected u64 at line 1 column 27
         is a snapshot that is damaged: unknown field `more`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `paths`, `recipes` at line 1 column 90
@@ -484,8 +515,20 @@ mod tests {
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000001-x-1 is made by a recipe that is not in it
         is a snapshot that is damaged: there is no record of /nix/store/00000000000000000000000000000009-gone
         is a snapshot that is damaged: "/etc" is not a store path: it does not stand in a store directory
+        is a snapshot that is damaged: there is no record of /nix/store/00000000000000000000000000000009-system-path
         is a snapshot that is damaged: "nix/store/00000000000000000000000000000001-x-1" is not a store path: it is not absolute
         "#);
+    }
+
+    #[test]
+    fn a_link_to_outside_of_the_closure_selects_nothing_and_is_not_kept() {
+        let mut snapshot = sample();
+        let outside = StorePath::parse(&path(9, "gone")).unwrap();
+        snapshot.links.push(outside);
+        assert_eq!(
+            snapshot.to_json("tool 1").unwrap(),
+            sample().to_json("tool 1").unwrap()
+        );
     }
 
     #[test]

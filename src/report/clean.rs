@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::closure::ClosureDiff;
+
 /// Cleans text that comes from outside: logs, errors, URLs.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -43,10 +45,7 @@ impl Redactor {
             .map(|c| if c == '\t' { ' ' } else { c })
             .filter(|c| !is_unseen(*c))
             .collect();
-        let mut text = hide_userinfo(&text);
-        for secret in &self.secrets {
-            text = text.replace(secret.as_str(), "***");
-        }
+        let mut text = self.without_secrets(&text);
         for (place, what) in &self.places {
             text = text.replace(place.as_str(), what);
         }
@@ -57,10 +56,7 @@ impl Redactor {
     /// Returns a log, as it was but for secrets and user names in URLs: its last `most` bytes, from the start of a line, below one that says
     /// how much came before. Of `bytes` so many are missing already as `before` says.
     pub fn log(&self, bytes: &[u8], before: u64, most: usize) -> String {
-        let mut text = hide_userinfo(&String::from_utf8_lossy(bytes));
-        for secret in &self.secrets {
-            text = text.replace(secret.as_str(), "***");
-        }
+        let text = self.without_secrets(&String::from_utf8_lossy(bytes));
         let mut start = text.len().saturating_sub(most);
         if start == 0 && before == 0 {
             return text;
@@ -79,6 +75,45 @@ impl Redactor {
             "[{left_out} bytes of this log are left out here: `nix log` has all of it]\n{}",
             text.get(start..).unwrap_or("")
         )
+    }
+
+    /// Hides secrets and user names in URLs in what derivations say, which is foreign text too: flags may hold any.
+    pub fn diff(&self, diff: &mut ClosureDiff) {
+        let ClosureDiff {
+            changed,
+            added,
+            removed,
+            selection,
+            rebuilt,
+            configuration,
+            ..
+        } = diff;
+        let entries = [changed, added, removed, selection, rebuilt, configuration];
+        for own in entries.into_iter().flatten().filter_map(|e| e.own.as_mut()) {
+            for words in [
+                &mut own.sources,
+                &mut own.patches_added,
+                &mut own.patches_removed,
+                &mut own.flags_added,
+                &mut own.flags_removed,
+                &mut own.attributes,
+            ] {
+                for word in &mut *words {
+                    *word = self.without_secrets(word);
+                }
+                // Words that differed in what is hidden are one.
+                words.sort_unstable();
+                words.dedup();
+            }
+        }
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        let mut text = hide_userinfo(text);
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "***");
+        }
+        text
     }
 
     /// Returns a text of several lines, each as [`Redactor::line`] makes it.
@@ -261,6 +296,8 @@ fn hide_durations(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::closure::{Cause, Change, Entry, OwnChange, Selected};
+
     use super::*;
 
     #[test]
@@ -321,6 +358,43 @@ mod tests {
         last
         ");
         assert_eq!(defused("nothing\nto do\n"), "nothing\nto do\n");
+    }
+
+    #[test]
+    fn flags_keep_all_but_what_is_secret() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let mut diff = ClosureDiff {
+            rebuilt: vec![Entry {
+                name: "x".to_owned(),
+                before: Vec::new(),
+                after: Vec::new(),
+                change: Change::Rebuilt,
+                selected: Selected::No,
+                size_delta: None,
+                cause: Some(Cause::Own),
+                own: Some(OwnChange {
+                    flags_added: words(&[
+                        "--mirror=https://a:pw@example.org/x",
+                        "--mirror=https://b:pw@example.org/x",
+                        "--timeout=30s",
+                        "--token=s3cr3t",
+                    ]),
+                    flags_removed: words(&["--mirror=https://c@example.org/x"]),
+                    ..OwnChange::default()
+                }),
+                via: None,
+            }],
+            ..ClosureDiff::default()
+        };
+        Redactor::new(vec!["s3cr3t".to_owned()], Vec::new()).diff(&mut diff);
+        let own = diff.rebuilt[0].own.as_ref().unwrap();
+        insta::assert_snapshot!([&*own.flags_added, &["-".to_owned()], &*own.flags_removed].concat().join("\n"), @"
+        --mirror=https://example.org/x
+        --timeout=30s
+        --token=***
+        -
+        --mirror=https://example.org/x
+        ");
     }
 
     #[test]

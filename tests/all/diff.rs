@@ -371,6 +371,27 @@ fn a_report_says_of_a_host_what_a_diff_says() {
 
 #[test]
 #[ignore = "needs nix: run scripts/test"]
+fn no_secret_in_a_flag_is_told() {
+    let built = Built::new(&["flag:glib=--mirror=https://alice:s3cret@example.org/x"]);
+    let fleet = &built.fleet;
+    fleet.git(["reset", "-q", "--hard", "HEAD^"]);
+    for format in ["text", "markdown", "json"] {
+        let report = ["report", "--host", "desk", "--format", format];
+        for output in [
+            fleet.run(report).success(),
+            built.diff(&built.before, &built.after, format),
+        ] {
+            assert!(
+                output.stdout.contains("--mirror=https://example.org/x"),
+                "{output}"
+            );
+            assert!(!output.stdout.contains("s3cret"), "{output}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs nix: run scripts/test"]
 fn small_updates() {
     let fleet = Fleet::new();
     fleet.bump_base(BASE);

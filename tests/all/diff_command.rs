@@ -33,6 +33,8 @@ fn words_that_name_no_closure_are_told_with_what_would() {
         "0012",
         "99999999999999999999999999",
         "",
+        " \t",
+        "-",
         "missing",
         "./result",
         "broken",
@@ -72,6 +74,12 @@ fn words_that_name_no_closure_are_told_with_what_would() {
     $ 
     Error: there is no file or link ""
     Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
+    $  \t
+    Error: there is no file or link " \t"
+    Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
+    $ -
+    Error: there is no file or link -
+    Hint: nothing is read from stdin: write the snapshot to a file first
     $ missing
     Error: there is no file or link missing
     Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
@@ -83,6 +91,7 @@ fn words_that_name_no_closure_are_told_with_what_would() {
     Hint: what it led to was removed or moved; build it again
     $ loop
     Error: loop cannot be read: Too many levels of symbolic links (os error 40)
+    Hint: the links lead in a circle: name what they should lead to
     $ dir
     Error: dir is a directory, and no link to a store path
     Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
@@ -135,6 +144,13 @@ fn words_that_name_no_closure_are_told_with_what_would() {
             .starts_with("Error: there is no file or link re\u{fffd}ult\n"),
         "{output}"
     );
+    let long = "a".repeat(10_000);
+    let said = env.run(["diff", &long, &long]).code(1).stderr;
+    let said = said.replace(&"a".repeat(1000), "AAA");
+    insta::assert_snapshot!(said, @"
+    Error: AAA… cannot be read: File name too long (os error 36)
+    Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
+    ");
 }
 
 /// A fleet with the systems of `nas` before and after an update, as the links `old` and `new`.

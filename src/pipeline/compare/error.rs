@@ -127,6 +127,9 @@ impl OperandError {
                 "build what is to be compared: `nix build {}#NAME` makes ./result; or have all hosts compared: `flake-herald report`",
                 shell_words::quote(word)
             ),
+            Self::Nothing { like: Some(Like::Stdin), .. } => {
+                "nothing is read from stdin: write the snapshot to a file first".to_owned()
+            }
             Self::Special { .. } => "write it to a file first".to_owned(),
             Self::Snapshot { source: SnapshotError::Newer { .. }, .. } => {
                 "update flake-herald, or have the older one write it".to_owned()
@@ -137,7 +140,17 @@ impl OperandError {
             Self::Snapshot { .. } => {
                 "write it again: `flake-herald snapshot PATH -o FILE`".to_owned()
             }
-            Self::Unreadable { .. } => return None,
+            Self::Unreadable { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "compare as a user who may read it, or have that user write a snapshot of it".to_owned()
+                }
+                // ErrorKind::FilesystemLoop is not stable.
+                _ if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                    "the links lead in a circle: name what they should lead to".to_owned()
+                }
+                io::ErrorKind::InvalidFilename => WHAT_IT_MAY_BE.to_owned(),
+                _ => return None,
+            },
         };
         Some(hint)
     }

@@ -12,7 +12,7 @@ use crate::closure::{
     Closure, Facts, Graph, GraphError, PathId, Side, Snapshot, StorePath, Union, diff,
 };
 use crate::nix::{self, Nix, NixError};
-use crate::report::{Comparison, End};
+use crate::report::{Comparison, End, Redactor};
 
 use super::{Context, Error};
 
@@ -62,7 +62,7 @@ pub(super) async fn compare(
     }
     context.still_wanted().await?;
 
-    let diff = diff(
+    let mut diff = diff(
         Side {
             closure: Some(before),
             selected: &before.selection(&old.links),
@@ -73,6 +73,7 @@ pub(super) async fn compare(
         },
         &facts,
     );
+    Redactor::new(context.secrets.clone(), Vec::new()).diff(&mut diff);
     Ok(Comparison {
         before: end(&old.root, before),
         after: end(&new.root, after),

@@ -118,7 +118,9 @@ fn nowhere(path: &Path, shown: String, missing: &Path) -> OperandError {
         };
     }
     let text = path.to_string_lossy();
-    let like = if text.contains(".drv^") || text.contains(".drv!") {
+    let like = if text == "-" {
+        Some(Like::Stdin)
+    } else if text.contains(".drv^") || text.contains(".drv!") {
         Some(Like::Outputs)
     } else if text.contains('#') || has_scheme(&text) {
         Some(Like::Flake)
@@ -134,6 +136,8 @@ fn nowhere(path: &Path, shown: String, missing: &Path) -> OperandError {
 /// What a word looks like that names nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Like {
+    /// What other programs take for their standard input.
+    Stdin,
     /// Outputs of a derivation, as Nix's commands take them: `/nix/store/….drv^out`.
     Outputs,
     /// A flake reference.
@@ -265,13 +269,21 @@ impl Keys {
     }
 }
 
-/// Returns a word as a message can have it, on one line.
+/// Returns a word as a message can have it, on one line, and cut short if it is very long.
 fn shown(word: &OsStr) -> String {
-    if word.is_empty() {
-        return "\"\"".to_owned();
+    // Far more than a store path takes.
+    const MOST: usize = 1000;
+    let word = word.to_string_lossy();
+    if word.trim().is_empty() {
+        return format!("{word:?}");
     }
-    word.to_string_lossy()
+    let mut shown: String = word
         .chars()
+        .take(MOST)
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+        .collect();
+    if word.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
 }

@@ -199,6 +199,9 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
                     }
                     Err(words) => Err(words.clone()),
                 };
+                if let Some(diff) = &mut report.diff {
+                    redactor.diff(diff);
+                }
                 if let Err(words) = compared {
                     unread(&mut report, &redactor.text(&words));
                 }
