@@ -152,6 +152,8 @@ fn size(change: &OwnChange) -> usize {
         patches_removed,
         flags_added,
         flags_removed,
+        dependencies_added,
+        dependencies_removed,
         attributes,
     } = change;
     [
@@ -160,6 +162,8 @@ fn size(change: &OwnChange) -> usize {
         patches_removed,
         flags_added,
         flags_removed,
+        dependencies_added,
+        dependencies_removed,
         attributes,
     ]
     .into_iter()
@@ -176,6 +180,8 @@ fn merge(all: &mut OwnChange, more: OwnChange) {
         (&mut all.patches_removed, more.patches_removed),
         (&mut all.flags_added, more.flags_added),
         (&mut all.flags_removed, more.flags_removed),
+        (&mut all.dependencies_added, more.dependencies_added),
+        (&mut all.dependencies_removed, more.dependencies_removed),
         (&mut all.attributes, more.attributes),
     ] {
         all.extend(more);

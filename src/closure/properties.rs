@@ -117,6 +117,8 @@ fn swapped(diff: &ClosureDiff) -> ClosureDiff {
         patches_removed: own.patches_added.clone(),
         flags_added: own.flags_removed.clone(),
         flags_removed: own.flags_added.clone(),
+        dependencies_added: own.dependencies_removed.clone(),
+        dependencies_removed: own.dependencies_added.clone(),
         ..own.clone()
     };
     let entries = |entries: &[Entry]| -> Vec<Entry> {

@@ -10,10 +10,14 @@
 //!   than the default one, `<openssl:dev>`: the version does not count. The derivation's own outputs are `<out>`, `<dev>`.
 //! - The path of a file from the outside, or of what a fixed-output derivation makes (`fetchurl`), stands for its content. Where
 //!   an attribute names one, it is a source or a patch. That the same content is fetched from elsewhere is no change.
+//! - Sources and patches can also be made by another derivation that is not fixed (`applyPatches`, `fetchCargoVendor`, a patch with
+//!   paths put in). What stands for the content of these is what that derivation is made of, masked likewise.
 //! - The tools that a package is built with name such paths too: its arguments are the scripts of nixpkgs that begin every build,
 //!   and `separateDebugInfo` adds one to `nativeBuildInputs`. If those counted, one edit of them would be an own change of
 //!   every package. So in the builder, its arguments, `stdenv` and the lists of dependencies all paths are masked, and a package
 //!   that comes with a builder script of its own is not seen to change when only that does.
+//! - A dependency is told by its name, in which no version counts: neither its own nor that of what it is made for, so that
+//!   `python3.13-requests` is the dependency that `python3.12-requests` was.
 //! - A path that is none of these got into a text without being needed for the build (`unsafeDiscardStringContext`). What it
 //!   stands for is not known, so it is masked.
 //! - What is empty says as much as what is not there: nixpkgs gives every package its whole set of attributes.
@@ -46,6 +50,8 @@ pub struct RawRecipe<'a> {
     pub built: Vec<(&'a str, &'a str)>,
     /// What it is built from whose path stands for its content: files from the outside, what fixed-output derivations make.
     pub content: Vec<&'a str>,
+    /// What stands for the content of some of [`built`](Self::built): the path, and the [`id`](Recipe::id) of the recipe that makes it.
+    pub made: Vec<(&'a str, &'a str)>,
     /// The system that it is built on.
     pub system: &'a str,
     /// The program that builds it.
@@ -56,38 +62,37 @@ pub struct RawRecipe<'a> {
     pub env: Vec<(&'a str, &'a str)>,
 }
 
-/// A derivation with what it is built from masked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recipe {
-    /// `pname`, where it says so.
-    pub pname: Option<String>,
-    /// `version`, where it says so.
-    pub version: Option<String>,
-    /// What it builds from the outside: by name, the store path's base name, which stands for the content. Several of one name
-    /// are separated by spaces.
-    pub sources: BTreeMap<String, String>,
-    /// Its patches, likewise; those that another derivation makes masked.
-    pub patches: BTreeMap<String, String>,
-    /// Its flags, by attribute (`configureFlags`), word by word, masked.
-    pub flags: BTreeMap<String, Vec<String>>,
-    /// Every other attribute, the builder and its arguments among them, but not `name`: by name, 16 hexadecimal digits of the
-    /// SHA-256 of the masked text.
-    pub attributes: BTreeMap<String, String>,
-}
+impl<'a> RawRecipe<'a> {
+    /// Returns which of what other derivations build are sources or patches of this one, so that what they are made of counts.
+    pub fn made_sources(&self) -> Vec<&'a str> {
+        let structured = self.structured();
+        let attributes = self.attributes(structured.as_ref());
+        let sources = attributes.iter().filter(|(name, _)| is_source(name));
+        let texts: Vec<Cow<'_, str>> = sources.map(|(_, value)| value.text()).collect();
+        let paths = self.built.iter().map(|(_, path)| *path);
+        paths
+            .filter(|path| texts.iter().any(|text| text.contains(path)))
+            .collect()
+    }
 
-impl Recipe {
-    /// Returns the recipe of a derivation.
-    pub fn of(raw: &RawRecipe<'_>) -> Self {
-        let json = raw.env.iter().find(|(name, _)| *name == "__json");
-        let structured: Option<Map<String, Value>> =
-            json.and_then(|(_, text)| serde_json::from_str(text).ok());
+    /// Returns the structured attributes, where it has them.
+    fn structured(&self) -> Option<Map<String, Value>> {
+        let json = self.env.iter().find(|(name, _)| *name == "__json");
+        json.and_then(|(_, text)| serde_json::from_str(text).ok())
+    }
+
+    /// Returns all attributes, `structured` being those of it that are.
+    fn attributes<'r>(
+        &'r self,
+        structured: Option<&'r Map<String, Value>>,
+    ) -> Vec<(&'r str, Attribute<'r>)> {
         let mut attributes: Vec<(&str, Attribute<'_>)> = Vec::new();
-        for (name, text) in &raw.env {
+        for (name, text) in &self.env {
             if structured.is_none() || *name != "__json" {
                 attributes.push((name, Attribute::Text(text)));
             }
         }
-        for (name, value) in structured.iter().flatten() {
+        for (name, value) in structured.into_iter().flatten() {
             match value {
                 // What of structured attributes is exported; of others, everything is.
                 Value::Object(variables) if name == "env" => {
@@ -98,7 +103,36 @@ impl Recipe {
                 _ => attributes.push((name, Attribute::Json(value))),
             }
         }
+        attributes
+    }
+}
 
+/// A derivation with what it is built from masked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// `pname`, where it says so.
+    pub pname: Option<String>,
+    /// `version`, where it says so.
+    pub version: Option<String>,
+    /// What it builds from the outside: by name, the store path's base name, which stands for the content; of what another
+    /// derivation makes, the [`id`](Self::id) of that. Several of one name are separated by spaces.
+    pub sources: BTreeMap<String, String>,
+    /// Its patches, likewise; of those of which nothing is known, the masked text.
+    pub patches: BTreeMap<String, String>,
+    /// Its flags, by attribute (`configureFlags`), word by word, masked.
+    pub flags: BTreeMap<String, Vec<String>>,
+    /// What it is built with, by the attribute that lists it (`buildInputs`, `depsBuildBuild`), masked.
+    pub dependencies: BTreeMap<String, Vec<String>>,
+    /// Every other attribute, the builder and its arguments among them, but not `name`: by name, 16 hexadecimal digits of the
+    /// SHA-256 of the masked text.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Recipe {
+    /// Returns the recipe of a derivation.
+    pub fn of(raw: &RawRecipe<'_>) -> Self {
+        let structured = raw.structured();
+        let attributes = raw.attributes(structured.as_ref());
         let said = |wanted: &str| {
             let (_, value) = attributes.iter().find(|(name, _)| *name == wanted)?;
             Some(value.text().into_owned()).filter(|text| !text.is_empty())
@@ -126,12 +160,27 @@ impl Recipe {
         recipe
     }
 
+    /// Returns what stands for the content of what the derivation makes, 16 hexadecimal digits: the SHA-256 of all that it says but its
+    /// name and what it is built with.
+    pub fn id(&self) -> String {
+        let said = (&self.sources, &self.patches, &self.flags, &self.attributes);
+        hash(&serde_json::to_string(&said).unwrap_or_default())
+    }
+
     /// Adds what an attribute says.
     fn add(&mut self, mask: &Mask<'_>, name: &str, value: Attribute<'_>) {
         if name == "patches" {
             for word in value.words() {
                 let (name, content) = mask.patch(&word);
                 add_content(&mut self.patches, name, content);
+            }
+            return;
+        }
+        if is_dependencies(name) {
+            let words = value.words();
+            let words: Vec<String> = words.iter().map(|word| mask.apply(word).text).collect();
+            if !words.is_empty() {
+                self.dependencies.insert(name.to_owned(), words);
             }
             return;
         }
@@ -155,9 +204,12 @@ impl Recipe {
             }
             sources = masked.sources;
         }
+        if is_source(name) {
+            sources.extend(value.words().iter().filter_map(|word| mask.made(word)));
+        }
         if !is_tool(name) {
-            for (name, base_name) in sources {
-                add_content(&mut self.sources, name, base_name);
+            for (name, content) in sources {
+                add_content(&mut self.sources, name, content);
             }
         }
     }
@@ -183,22 +235,11 @@ impl Recipe {
             }
         }
 
-        let (old, new) = (self.flag_words(), after.flag_words());
-        own.flags_added = new
-            .difference(&old)
-            .map(|word| (*word).to_owned())
-            .collect();
-        own.flags_removed = old
-            .difference(&new)
-            .map(|word| (*word).to_owned())
-            .collect();
-        for (name, before, after) in differing(&self.flags, &after.flags) {
-            let mut words = before.into_iter().chain(after).flatten();
-            // Words that are in another order, or that moved from one attribute to another.
-            if words.all(|word| old.contains(&**word) && new.contains(&**word)) {
-                own.attributes.push(name.clone());
-            }
-        }
+        let moved = &mut own.attributes;
+        [own.flags_removed, own.flags_added] =
+            other_words(&self.flags, &after.flags, str::to_owned, moved);
+        [own.dependencies_removed, own.dependencies_added] =
+            other_words(&self.dependencies, &after.dependencies, dependency, moved);
         let attributes = differing(&self.attributes, &after.attributes);
         own.attributes
             .extend(attributes.map(|(name, _, _)| name.clone()));
@@ -227,11 +268,43 @@ impl Recipe {
             .map(|(name, content)| (mask_version(name, version), (&**name, &**content)))
             .collect()
     }
+}
 
-    /// Returns the words of all flags.
-    fn flag_words(&self) -> BTreeSet<&str> {
-        self.flags.values().flatten().map(String::as_str).collect()
+/// Returns what only `before` lists and what only `after` does, as `name` calls it, and adds to `moved` the attributes that list
+/// the same otherwise: in another order, more often, or what another attribute listed.
+fn other_words(
+    before: &BTreeMap<String, Vec<String>>,
+    after: &BTreeMap<String, Vec<String>>,
+    name: impl Fn(&str) -> String,
+    moved: &mut Vec<String>,
+) -> [Vec<String>; 2] {
+    // So it is of most packages that are rebuilt, and of thousands.
+    if before == after {
+        return Default::default();
     }
+    let names = |lists: &BTreeMap<String, Vec<String>>| -> BTreeSet<String> {
+        lists.values().flatten().map(|word| name(word)).collect()
+    };
+    let (old, new) = (names(before), names(after));
+    for (attribute, before, after) in differing(before, after) {
+        let mut words = before
+            .into_iter()
+            .chain(after)
+            .flatten()
+            .map(|word| name(word));
+        if words.all(|name| old.contains(&name) && new.contains(&name)) {
+            moved.push(attribute.clone());
+        }
+    }
+    let (removed, added) = (old.difference(&new), new.difference(&old));
+    [removed.cloned().collect(), added.cloned().collect()]
+}
+
+/// Returns the name of a dependency by its masked path: `<openssl:dev>` is openssl.
+fn dependency(word: &str) -> String {
+    let path = word.strip_prefix('<').and_then(|word| word.split_once('>'));
+    let name = path.and_then(|(path, _)| path.split(':').next());
+    name.unwrap_or(word).to_owned()
 }
 
 /// Sources or patches: by name, what stands for the content.
@@ -270,12 +343,33 @@ fn is_flags(attribute: &str) -> bool {
         || attribute.starts_with("nix_cflags_")
 }
 
-/// Returns whether the attribute says with what the package is built, so that the content of what it names is not the package's.
+/// Returns whether the attribute names sources: where another derivation makes them, they are the package's own all the same.
+fn is_source(attribute: &str) -> bool {
+    // Not all that ends so: a list of `runtimeDeps` names packages.
+    const VENDORED: [&str; 10] = [
+        "cargoDeps",
+        "composerVendor",
+        "goModules",
+        "mitmCache",
+        "mixFodDeps",
+        "npmDeps",
+        "offlineCache",
+        "pnpmDeps",
+        "vendorDir",
+        "yarnOfflineCache",
+    ];
+    matches!(attribute, "src" | "srcs" | "patches") || VENDORED.contains(&attribute)
+}
+
+/// Returns whether the attribute says what builds the package, so that the content of what it names is not the package's.
 fn is_tool(attribute: &str) -> bool {
     matches!(attribute, "builder" | "args" | "stdenv")
-        || attribute.ends_with("Inputs")
-        // depsBuildBuild, depsTargetTargetPropagated
-        || attribute.starts_with("deps")
+}
+
+/// Returns whether the attribute lists what the package is built with.
+fn is_dependencies(attribute: &str) -> bool {
+    // depsBuildBuild, depsTargetTargetPropagated
+    attribute.ends_with("Inputs") || attribute.starts_with("deps")
 }
 
 fn hash(text: &str) -> String {
@@ -367,6 +461,8 @@ struct Mask<'a> {
     prefix: String,
     /// By digest, the name and what the path stands for.
     roles: HashMap<&'a str, (&'a str, Role<'a>)>,
+    /// By path, what stands for the content of what another derivation builds.
+    made: HashMap<&'a str, &'a str>,
     /// Its version.
     version: Option<&'a str>,
 }
@@ -376,6 +472,7 @@ impl<'a> Mask<'a> {
         let mut mask = Self {
             prefix: format!("{}/", raw.store_dir),
             roles: HashMap::new(),
+            made: raw.made.iter().copied().collect(),
             version,
         };
         // A derivation can be handed on as a file, and is as little a source as what it makes.
@@ -457,8 +554,23 @@ impl<'a> Mask<'a> {
         }
     }
 
-    /// Returns a patch's name and its content: the path of one that is a file, the masked text of another.
+    /// Returns the name and the content of what another derivation makes, if `text` is its path or one in it and the content is known.
+    fn made(&self, text: &str) -> Option<(String, String)> {
+        let (named, _) = self.path(text.strip_prefix(&self.prefix)?)?;
+        let path = text.strip_suffix(named.rest).unwrap_or(text);
+        let content = self.made.get(path)?;
+        let rest = self.apply(named.rest).text;
+        let file = rest.rsplit('/').next().filter(|file| !file.is_empty());
+        let name = file.unwrap_or(named.name).to_owned();
+        Some((name, format!("{content}{rest}")))
+    }
+
+    /// Returns a patch's name and its content: the path of one that is a file, what stands for that of one that is made, the masked
+    /// text of another.
     fn patch(&self, text: &str) -> (String, String) {
+        if let Some(made) = self.made(text) {
+            return made;
+        }
         let path = text
             .strip_prefix(&self.prefix)
             .and_then(|text| self.path(text));
@@ -481,10 +593,24 @@ fn label(name: &str, output: Option<&str>) -> String {
         ..Known::default()
     };
     let package = PackageName::exact(name, known).package();
+    let package = without_interpreter_version(&package);
     match output {
         None | Some("out") => format!("<{package}>"),
         Some(output) => format!("<{package}:{output}>"),
     }
+}
+
+/// Returns the name of a package without the version of what it is made for: `python-requests` for `python3.12-requests`.
+///
+/// It has at least two numbers, for `gtk3-demo` and `sdl2-compat` are not what `gtk4-demo` and `sdl3-compat` are.
+fn without_interpreter_version(package: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (start, rest) = package.split_once('-')?;
+        let letters = start.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let version = start.get(letters.len()..)?;
+        (!letters.is_empty() && version.contains('.')).then(|| format!("{letters}-{rest}"))
+    };
+    parts().map_or(Cow::Borrowed(package), Cow::Owned)
 }
 
 /// Returns `text` with the package's own version masked, so that it makes no two versions differ.
@@ -517,7 +643,7 @@ fn mask_version(text: &str, version: Option<&str>) -> String {
 }
 
 /// What of a derivation itself changed. Nothing is listed twice.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OwnChange {
     /// Sources that are there with other content, or on one side only, by name; patches with other content, too.
     pub sources: Vec<String>,
@@ -529,7 +655,14 @@ pub struct OwnChange {
     pub flags_added: Vec<String>,
     /// Words of flags that are there only before.
     pub flags_removed: Vec<String>,
-    /// Other attributes that differ, by name; those of flags of which only the order or the number differs, too.
+    /// What it is built with only after, by the package's name.
+    #[serde(default)]
+    pub dependencies_added: Vec<String>,
+    /// What it is built with only before, by the package's name.
+    #[serde(default)]
+    pub dependencies_removed: Vec<String>,
+    /// Other attributes that differ, by name; those of flags and dependencies of which only the order, the place, the output or the
+    /// number differs, too.
     pub attributes: Vec<String>,
 }
 
@@ -570,6 +703,7 @@ mod tests {
     struct Draft {
         outputs: Vec<(String, String)>,
         built: Vec<(String, String)>,
+        made: Vec<(String, String)>,
         content: Vec<String>,
         args: Vec<String>,
         env: Vec<(String, String)>,
@@ -606,6 +740,7 @@ mod tests {
                     ("out", "@c:stdenv-linux"),
                     ("out", "@d:fix-paths.patch"),
                 ]),
+                made: Vec::new(),
                 content: [
                     "@f:hello-2.12.1.tar.gz",
                     "@g:a.patch",
@@ -662,6 +797,11 @@ mod tests {
             Self {
                 outputs: pairs(&self.outputs),
                 built: pairs(&self.built),
+                made: self
+                    .made
+                    .iter()
+                    .map(|(path, id)| (path.replace(&from, &to), id.clone()))
+                    .collect(),
                 content: texts(&self.content),
                 args: texts(&self.args),
                 env: pairs(&self.env),
@@ -681,6 +821,13 @@ mod tests {
             self
         }
 
+        /// Returns it with what stands for the content of something that it is built from and another derivation makes.
+        fn made(mut self, text: &str, content: &str) -> Self {
+            self.built.push(("out".to_owned(), path(text)));
+            self.made.push((path(text), content.to_owned()));
+            self
+        }
+
         /// Returns it with structured attributes.
         fn structured(mut self) -> Self {
             let (outputs, mut attributes): (Vec<_>, Vec<_>) = self
@@ -692,7 +839,12 @@ mod tests {
                 let value = match (&*name, &*text) {
                     ("doCheck", "1") => Value::Bool(true),
                     ("cmakeFlags", "") => Value::Null,
-                    (name, text) if is_flags(name) || is_tool(name) || name == "patches" => {
+                    (name, text)
+                        if is_flags(name)
+                            || is_tool(name)
+                            || is_dependencies(name)
+                            || name == "patches" =>
+                    {
                         text.split_whitespace().collect()
                     }
                     (_, text) => text.into(),
@@ -706,13 +858,18 @@ mod tests {
         }
 
         fn recipe(&self) -> Recipe {
+            self.read(Recipe::of)
+        }
+
+        fn read<T>(&self, read: impl FnOnce(&RawRecipe<'_>) -> T) -> T {
             fn pairs(list: &[(String, String)]) -> Vec<(&str, &str)> {
                 list.iter().map(|(a, b)| (&**a, &**b)).collect()
             }
-            Recipe::of(&RawRecipe {
+            read(&RawRecipe {
                 store_dir: "/s",
                 outputs: pairs(&self.outputs),
                 built: pairs(&self.built),
+                made: pairs(&self.made),
                 content: self.content.iter().map(|text| &**text).collect(),
                 system: "x86_64-linux",
                 builder: &path("@a:bash-5.2p26/bin/bash"),
@@ -747,12 +904,18 @@ mod tests {
                     "--release=v<version>",
                 ],
             },
+            dependencies: {
+                "buildInputs": [
+                    "<openssl:dev>",
+                ],
+                "nativeBuildInputs": [
+                    "<separate-debug-info.sh>",
+                ],
+            },
             attributes: {
                 "args": "3167f478fbc5a26c",
-                "buildInputs": "ac388d500b9e7353",
                 "builder": "f35caa9f9d96f3fb",
                 "doCheck": "6b86b273ff34fce1",
-                "nativeBuildInputs": "45e472fb81e61109",
                 "outputs": "482e879a7357cca9",
                 "postInstall": "5fee57ebdf5cb937",
                 "stdenv": "4e9220b9c6653676",
@@ -773,6 +936,8 @@ mod tests {
             ("patches-", own.patches_removed),
             ("flags+", own.flags_added),
             ("flags-", own.flags_removed),
+            ("dependencies+", own.dependencies_added),
+            ("dependencies-", own.dependencies_removed),
             ("attributes", own.attributes),
         ]
         .into_iter()
@@ -891,6 +1056,21 @@ mod tests {
                     .set("buildInputs", "@b:openssl-3.0.13-dev @a:bash-5.2p26"),
             ),
             (
+                "a dependency replaced",
+                old.clone().set("buildInputs", "@a:bash-5.2p26"),
+            ),
+            (
+                "a dependency elsewhere",
+                old.clone()
+                    .set("buildInputs", "")
+                    .set("depsBuildBuild", "@b:openssl-3.0.13-dev"),
+            ),
+            (
+                "a dependency of no package",
+                old.clone()
+                    .set("buildInputs", "@b:openssl-3.0.13-dev /usr/lib"),
+            ),
+            (
                 "a text",
                 old.clone().set("postInstall", ":").set("doCheck", ""),
             ),
@@ -930,7 +1110,10 @@ mod tests {
         the order of flags: attributes configureFlags
         flags elsewhere: attributes NIX_CFLAGS_COMPILE configureFlags
         a source in a flag: sources vendor, flags+ -mod=<vendor>
-        a dependency added: attributes buildInputs
+        a dependency added: dependencies+ bash
+        a dependency replaced: dependencies+ bash, dependencies- openssl
+        a dependency elsewhere: attributes buildInputs depsBuildBuild
+        a dependency of no package: dependencies+ /usr/lib
         a text: attributes doCheck postInstall
         a file in a text: sources vendor, attributes preBuild
         ");
@@ -939,6 +1122,80 @@ mod tests {
         for (what, new) in &cases {
             let same = structured.change(&new.recipe());
             assert_eq!(line(same), told(new), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_another_derivation_makes_of_sources_and_patches_counts() {
+        let hello = |source: &str, patch: &str, vendored: &str| {
+            Draft::package()
+                .made("@q:source-patched", source)
+                .made("@r:paths.patch", patch)
+                .made("@s:hello-2.12.1-vendor", vendored)
+                .made("@t:tree", "4")
+                .set("src", "@q:source-patched")
+                .set("patches", "@r:paths.patch @t:tree/x.patch @g:a.patch")
+                .set("cargoDeps", "@s:hello-2.12.1-vendor")
+                .set("runtimeDeps", "@b:openssl-3.0.13-dev")
+        };
+        let old = hello("1", "2", "3");
+        let mut sources = old.read(|raw| raw.made_sources().join(" "));
+        sources.push('\n');
+        let structured = old.clone().structured();
+        assert_eq!(
+            sources.trim(),
+            structured.read(|raw| raw.made_sources().join(" "))
+        );
+        assert_eq!(old.recipe(), structured.recipe());
+        let table: Vec<String> = [
+            ("nothing", hello("1", "2", "3")),
+            ("elsewhere", old.with("@q:", "@x:")),
+            ("the source", hello("5", "2", "3")),
+            ("the patch", hello("1", "5", "3")),
+            ("vendored", hello("1", "2", "5")),
+            (
+                "a dependency",
+                old.with("@b:openssl-3.0.13", "@z:openssl-3.0.14"),
+            ),
+            (
+                "a patch gone",
+                old.clone().set("patches", "@t:tree/x.patch @g:a.patch"),
+            ),
+        ]
+        .iter()
+        .map(|(what, new)| format!("{what}: {}", line(old.recipe().change(&new.recipe()))))
+        .collect();
+        insta::assert_snapshot!(sources + &table.join("\n"), @"
+        /s/qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq-source-patched /s/rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr-paths.patch /s/ssssssssssssssssssssssssssssssss-hello-2.12.1-vendor /s/tttttttttttttttttttttttttttttttt-tree
+        nothing: nothing
+        elsewhere: nothing
+        the source: sources source-patched
+        the patch: sources paths.patch
+        vendored: sources hello-2.12.1-vendor
+        a dependency: nothing
+        a patch gone: patches- paths.patch
+        ");
+
+        // The content of what is made changes with all but its name and the tools that make it.
+        let id = |draft: &Draft| draft.recipe().id();
+        let draft = Draft::package();
+        assert_eq!(
+            id(&draft),
+            id(&draft
+                .with("@c:stdenv", "@z:stdenv")
+                .with("openssl-3.0.13", "openssl-3.0.14"))
+        );
+        assert_eq!(
+            id(&draft),
+            id(&draft.clone().set("pname", "x").set("nativeBuildInputs", ""))
+        );
+        for (from, to) in [
+            ("@f:", "@z:"),
+            ("@g:", "@z:"),
+            ("--with-ssl", "--with-tls"),
+            ("ln -s", "cp"),
+        ] {
+            assert_ne!(id(&draft), id(&draft.with(from, to)), "{from}");
         }
     }
 
@@ -970,6 +1227,7 @@ mod tests {
                     "1",
                 ],
             },
+            dependencies: {},
             attributes: {
                 "nested": "9931bea4b592210d",
             },
@@ -983,6 +1241,46 @@ mod tests {
                 "{odd:.20}"
             );
         }
+    }
+
+    #[test]
+    fn a_report_that_knows_of_no_dependencies_is_read() {
+        let own = OwnChange {
+            sources: vec!["source".to_owned()],
+            ..OwnChange::default()
+        };
+        let mut json = serde_json::to_value(&own).unwrap();
+        json.as_object_mut()
+            .unwrap()
+            .retain(|name, _| !name.starts_with("dependencies"));
+        assert_eq!(serde_json::from_value::<OwnChange>(json).unwrap(), own);
+    }
+
+    #[test]
+    fn what_a_package_is_made_for_has_no_version() {
+        let table: Vec<String> = [
+            "python3.12-requests",
+            "perl5.40.0-URI",
+            "lua5.2-cjson",
+            "gtk3-demo",
+            "python3.12",
+            "3.1-x",
+            "a.1-b",
+            "-1.2-é",
+            "",
+        ]
+        .map(|name| without_interpreter_version(name).into_owned())
+        .into();
+        insta::assert_snapshot!(table.join("\n"), @"
+        python-requests
+        perl-URI
+        lua-cjson
+        gtk3-demo
+        python3.12
+        3.1-x
+        a-b
+        -1.2-é
+        ");
     }
 
     #[test]
@@ -1051,6 +1349,7 @@ mod tests {
                 prop_assert_eq!(&there.sources, &back.sources);
                 prop_assert_eq!(&there.patches_added, &back.patches_removed);
                 prop_assert_eq!(&there.flags_added, &back.flags_removed);
+                prop_assert_eq!(&there.dependencies_added, &back.dependencies_removed);
                 prop_assert_eq!(&there.attributes, &back.attributes);
                 for mut list in [there.sources, there.patches_added, there.flags_added, there.attributes] {
                     let listed = list.clone();

@@ -436,7 +436,7 @@ mod tests {
         {"flake-herald-snapshot":1,"tool":"tool 1","store_dir":"/nix/store","root":"00000000000000000000000000000004-system","links":["00000000000000000000000000000003-system-path"],"paths":[{"name":"00000000000000000000000000000001-x-1","nar_size":7,"deriver":"00000000000000000000000000000005-x-1.drv","references":[],"output":"out","recipe":0},
         {"name":"00000000000000000000000000000002-x-1-dev","nar_size":7,"deriver":"00000000000000000000000000000005-x-1.drv","references":[0,1],"output":"dev","recipe":0},
         {"name":"00000000000000000000000000000003-system-path","nar_size":7,"references":[0]},
-        {"name":"00000000000000000000000000000004-system","nar_size":7,"references":[2]}],"recipes":[{"pname":"x","version":null,"sources":{},"patches":{},"flags":{},"attributes":{}}]}
+        {"name":"00000000000000000000000000000004-system","nar_size":7,"references":[2]}],"recipes":[{"pname":"x","version":null,"sources":{},"patches":{},"flags":{},"dependencies":{},"attributes":{}}]}
         "#);
         assert!(same(&Snapshot::parse(text.as_bytes()).unwrap(), &sample()));
     }

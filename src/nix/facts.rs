@@ -55,6 +55,9 @@ enum Unknown {
     FloatingInput(String),
 }
 
+/// How many derivations are looked into that make sources of each other, one below the other: a patched tree of a fetched one is two.
+const DEEPEST: u8 = 4;
+
 /// The outputs of a derivation.
 #[derive(Debug)]
 struct InputOutputs {
@@ -64,11 +67,14 @@ struct InputOutputs {
     fixed: bool,
 }
 
-/// Reads derivations, one at a time. Of what they are built from, only the outputs are kept, read once.
+/// Reads derivations, one at a time. Of what they are built from, only the outputs are kept, read once; and of what makes sources, what
+/// stands for their content.
 #[derive(Debug, Default)]
 struct Reader {
     /// By the path of the derivation; none of one that cannot be read.
     inputs: HashMap<String, Option<InputOutputs>>,
+    /// By the path of the derivation and how many more below it are looked into.
+    sources: HashMap<(String, u8), String>,
 }
 
 impl Reader {
@@ -102,15 +108,59 @@ impl Reader {
         if known.is_empty() {
             return Err(Unknown::NoSuchOutput);
         }
-        for (input, _) in &file.input_derivations {
-            self.load(input);
-        }
-        let recipe = Arc::new(Recipe::of(&self.raw(deriver.store_dir(), &file)?));
+        let recipe = Arc::new(self.recipe(deriver.store_dir(), &file, DEEPEST)?);
         for (path, output) in known {
             let recipe = Arc::clone(&recipe);
             facts.insert(path, Fact { output, recipe });
         }
         Ok(())
+    }
+
+    /// Returns the recipe of a derivation, with what makes its sources looked into `depth` levels deep.
+    fn recipe(
+        &mut self,
+        store_dir: &str,
+        file: &DerivationFile<'_>,
+        depth: u8,
+    ) -> Result<Recipe, Unknown> {
+        for (input, _) in &file.input_derivations {
+            self.load(input);
+        }
+        let raw = self.raw(store_dir, file)?;
+        let below = depth.checked_sub(1);
+        let wanted = below.map(|below| (below, raw.made_sources()));
+        let Some((below, wanted)) = wanted.filter(|(_, wanted)| !wanted.is_empty()) else {
+            return Ok(Recipe::of(&raw));
+        };
+        let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
+        let mut made = Vec::new();
+        for (input, _) in &file.input_derivations {
+            let there = self.inputs.get(&**input).and_then(Option::as_ref);
+            let paths = there.into_iter().flat_map(|there| &there.paths);
+            let paths = paths.filter(|(_, path)| wanted.iter().any(|wanted| **wanted == **path));
+            let paths: Vec<Box<str>> = paths.map(|(_, path)| path.clone()).collect();
+            for path in paths {
+                made.push((path, self.source(store_dir, input, below)?));
+            }
+        }
+        let mut raw = self.raw(store_dir, file)?;
+        raw.made = made.iter().map(|(path, id)| (&**path, &**id)).collect();
+        Ok(Recipe::of(&raw))
+    }
+
+    /// Returns what stands for the content of the source that a derivation makes.
+    ///
+    /// It fails where that cannot be known: if it were left out, the source would seem to change as soon as it is.
+    fn source(&mut self, store_dir: &str, input: &str, depth: u8) -> Result<String, Unknown> {
+        let key = (input.to_owned(), depth);
+        if let Some(id) = self.sources.get(&key) {
+            return Ok(id.clone());
+        }
+        let bytes = read_file(input)?;
+        let file = derivation_file::parse(&bytes)?;
+        let id = self.recipe(store_dir, &file, depth)?.id();
+        self.sources.insert(key, id.clone());
+        Ok(id)
     }
 
     /// Reads the outputs of a derivation that another one is built from.
@@ -281,5 +331,36 @@ mod tests {
         floating: it is built from an output of $D/22222222222222222222222222222222-floating.drv whose path is not known beforehand
         no derivation: it is built from /dev/zero, which cannot be read
         "#);
+    }
+
+    #[test]
+    fn what_makes_a_source_is_looked_into_only_so_deep() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path();
+        // One makes the source of the next, and the last one that of the first.
+        let path = |digit: char, name: &str| {
+            format!("{}/{}-{name}", dir.display(), digit.to_string().repeat(32))
+        };
+        let mut before = path('7', "n.drv");
+        for digit in '0'..='7' {
+            let env = format!(",(\"src\",\"{}\")", before.replace(".drv", ""));
+            let written = write(dir, "n", digit, ["n", "", ""], &[&before], &env);
+            before = written.as_str().to_owned();
+        }
+        let recipe = |text: &str| {
+            let last = path('7', "n.drv");
+            let changed = path('4', "n.drv");
+            let drv = fs::read_to_string(&changed).unwrap();
+            fs::write(&changed, drv.replace("/bin/sh", text)).unwrap();
+            let made = StorePath::parse(&path('7', "n")).unwrap();
+            let mut facts = Facts::default();
+            let last = StorePath::parse(&last).unwrap();
+            Reader::default()
+                .read(&last, std::slice::from_ref(&made), &mut facts)
+                .unwrap();
+            facts.of(&made).unwrap().recipe.clone()
+        };
+        let (old, new) = (recipe("/bin/sh"), recipe("/bin/bash"));
+        assert_eq!(old.change(&new).unwrap().sources, ["n"]);
     }
 }

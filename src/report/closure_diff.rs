@@ -99,10 +99,16 @@ pub fn diff_to_markdown(comparison: &Comparison, view: DiffView) -> String {
                 format!("{title}: {}", rows.len())
             }
             Section::Names { title, names, rest } => {
-                for names in wrapped("", &names) {
+                let mut heading = title;
+                let mut lists = vec![names];
+                for (count, names) in rest {
+                    heading.extend([", ", &count]);
+                    lists.push(names);
+                }
+                for names in lists.iter().flat_map(|names| wrapped("", names)) {
                     line(&mut text, PLAIN, &names);
                 }
-                [vec![title], rest].concat().join(", ")
+                heading
             }
         };
         let text = anstream::adapter::strip_str(&text).to_string();

@@ -158,7 +158,9 @@ fn mixed() -> ClosureDiff {
         patches_removed: texts("CVE-2025-1.patch"),
         flags_added: texts("--with-x"),
         flags_removed: texts("--without-x"),
-        attributes: texts("buildInputs"),
+        dependencies_added: texts("brotli"),
+        dependencies_removed: texts("zlib"),
+        attributes: texts("postInstall"),
     };
     ClosureDiff {
         changed: vec![
@@ -243,17 +245,18 @@ fn every_section_has_its_place() {
     Removed packages:
     [R-]  #1  gtk3  3.24, 3.22 x3
     Rebuilt, own change:
-    [C.]  #1  hello    1.0
-    [C*]  #2  openssl  1.0
+    [C*]  #1  openssl  1.0
           sources source
           patches + CVE-2026-1234.patch, - CVE-2025-1.patch, + a.patch, + b.patch, + c.patch, and 1 more
           flags + --with-x, - --without-x
-          attributes buildInputs
+          dependencies + brotli, - zlib
+          attributes postInstall
+    [C.]  #2  hello    1.0
     [C.]  #3  perl     1.0: attributes postInstall
     Rebuilt only because of what they are built from: 2 packages (nginx, glibc)
     Rebuilt, cause not known: 1 package (zlib)
-    Configuration: 3 units (- cups.service, ~ nginx.service, + sshd.socket), 1 script of a unit,
-        1 file of etc, 1 home-manager file, 1 other
+    Configuration: 3 units (- cups.service, ~ nginx.service, + sshd.socket),
+        1 script of a unit (+ nginx-start), 1 file of etc (~ hosts), 1 home-manager file (~ .bashrc)
     Closure size: 1200 -> 1203 (30 paths added, 27 paths removed, delta +3, disk usage +450.0MiB).
     ");
     insta::assert_snapshot!(below(&diff, ALL), @"
@@ -274,12 +277,13 @@ fn every_section_has_its_place() {
     Removed packages:
     [R-]  #1  gtk3  3.24, 3.22 x3
     Rebuilt, own change:
-    [C.]  #1  hello    1.0
-    [C*]  #2  openssl  1.0
+    [C*]  #1  openssl  1.0
           sources source
           patches + CVE-2026-1234.patch, - CVE-2025-1.patch, + a.patch, + b.patch, + c.patch, + d.patch
           flags + --with-x, - --without-x
-          attributes buildInputs
+          dependencies + brotli, - zlib
+          attributes postInstall
+    [C.]  #2  hello    1.0
     [C.]  #3  perl     1.0: attributes postInstall
     Rebuilt only because of what they are built from:
     [C.]  #1  glibc  1.0, +2.0MiB
@@ -310,7 +314,8 @@ fn every_section_has_its_place() {
           sources source
           patches + CVE-2026-1234.patch, - CVE-2025-1.patch, + a.patch, + b.patch, + c.patch, and 1 more
           flags + --with-x, - --without-x
-          attributes buildInputs
+          dependencies + brotli, - zlib
+          attributes postInstall
     Rebuilt only because of what they are built from: 1 package (nginx)
     Not selected: 3 version changes, 3 added packages, 4 rebuilt packages, 8 paths of the configuration.
     Closure size: 1200 -> 1203 (30 paths added, 27 paths removed, delta +3, disk usage +450.0MiB).
@@ -599,6 +604,208 @@ fn rows_stand_in_the_order_asked_for() {
     ");
 }
 
+/// What changed of a derivation itself, as `key words` each: `patches+ a.patch`.
+fn changed_by_itself(parts: &[&str]) -> OwnChange {
+    let mut own = OwnChange::default();
+    for part in parts {
+        let (key, words) = part.split_once(' ').unwrap();
+        let list = match key {
+            "sources" => &mut own.sources,
+            "patches+" => &mut own.patches_added,
+            "patches-" => &mut own.patches_removed,
+            "flags+" => &mut own.flags_added,
+            "dependencies+" => &mut own.dependencies_added,
+            "attributes" => &mut own.attributes,
+            _ => panic!("{key}"),
+        };
+        list.extend(texts(words));
+    }
+    own
+}
+
+#[test]
+fn what_mends_a_hole_comes_first_and_what_all_share_is_one_row() {
+    let mut diff = ClosureDiff::default();
+    for (name, parts) in [
+        ("acl", &["attributes strictDeps"][..]),
+        ("attr", &["attributes strictDeps"]),
+        ("bash", &["attributes outputs"]),
+        ("cups", &["attributes strictDeps"]),
+        ("curl", &["dependencies+ brotli"]),
+        ("dbus", &["attributes strictDeps", "flags+ --with-x"]),
+        ("expat", &["sources source"]),
+        ("freetype", &["sources source"]),
+        ("giflib", &["sources source"]),
+        ("git", &["sources source"]),
+        ("vim", &["attributes strictDeps"]),
+        (
+            "zlib",
+            &["attributes strictDeps", "patches+ cve-2026-1.patch"],
+        ),
+    ] {
+        diff.rebuilt.push(own(name, changed_by_itself(parts)));
+    }
+    diff.rebuilt[10].selected = Selected::Yes;
+    insta::assert_snapshot!(below(&diff, DEFAULT), @"
+    No version or selection state changes.
+    Rebuilt, own change:
+    [C.]  #1  zlib                 1.0: patches + cve-2026-1.patch; attributes strictDeps
+    [C.]  #2  dbus                 1.0: flags + --with-x; attributes strictDeps
+    [C.]  #3  expat                1.0: sources source
+    [C.]  #4  freetype             1.0: sources source
+    [C.]  #5  giflib               1.0: sources source
+    [C.]  #6  git                  1.0: sources source
+    [C.]  #7  curl                 1.0: dependencies + brotli
+    [C.]  #8  bash                 1.0: attributes outputs
+    [C*]  #9  vim, acl and 2 more  attributes strictDeps
+    ");
+    let all = below(&diff, ALL);
+    assert!(
+        all.contains("  vim       1.0: attributes strictDeps"),
+        "{all}"
+    );
+    // In the order of sizes, that of the row counts.
+    diff.rebuilt[0].size_delta = Some(2 * MIB);
+    let by_size = DiffView {
+        sort: DiffSort::Size,
+        ..DEFAULT
+    };
+    let text = below(&diff, by_size);
+    let row = text.lines().nth(2);
+    assert_eq!(
+        row,
+        Some("[C*]  #1  vim, acl and 2 more  attributes strictDeps, +2.0MiB")
+    );
+}
+
+#[test]
+fn an_upgrade_says_which_holes_it_mends() {
+    let moved = |name: &str, parts: &[&str]| Entry {
+        own: Some(changed_by_itself(parts)),
+        ..up(name, "1.0", "1.1")
+    };
+    let kde: Vec<Entry> = ["ark", "dolphin", "kate", "kwin"]
+        .map(|name| moved(name, &["sources source"]))
+        .into();
+    let mut diff = ClosureDiff {
+        changed: kde,
+        families: vec![family(
+            FamilyKind::Versions,
+            "",
+            ["1.0", "1.1"],
+            texts("ark dolphin kate kwin"),
+        )],
+        ..ClosureDiff::default()
+    };
+    diff.changed[1].own = Some(changed_by_itself(&["patches+ CVE-2026-2.patch"]));
+    diff.changed.push(moved(
+        "perl",
+        &[
+            "sources perl-1.1.tar.gz",
+            "patches+ CVE-2026-1.patch fix.patch",
+            "patches- CVE-2025-1.patch",
+            "attributes strictDeps",
+        ],
+    ));
+    insta::assert_snapshot!(below(&diff, DEFAULT), @"
+    Version changes:
+    [U.]  #1  ark, kate, kwin  1.0 -> 1.1
+    [U.]  #2  dolphin          1.0 -> 1.1
+          patches + CVE-2026-2.patch
+    [U.]  #3  perl             1.0 -> 1.1
+          patches + CVE-2026-1.patch, - CVE-2025-1.patch
+    ");
+    insta::assert_snapshot!(below(&diff, ALL), @"
+    Version changes:
+    [U.]  #1  ark      1.0 -> 1.1
+    [U.]  #2  dolphin  1.0 -> 1.1
+          patches + CVE-2026-2.patch
+    [U.]  #3  kate     1.0 -> 1.1
+    [U.]  #4  kwin     1.0 -> 1.1
+    [U.]  #5  perl     1.0 -> 1.1
+          patches + CVE-2026-1.patch, - CVE-2025-1.patch, + fix.patch
+    ");
+}
+
+#[test]
+fn what_is_made_of_a_kernel_stands_with_it() {
+    let mut diff = ClosureDiff {
+        changed: vec![
+            up("initrd-linux", "6.6.32", "6.6.35").of_size(MIB),
+            up("initrd-linux-zen", "6.9", "6.10"),
+            // An initrd of modules is nobody's.
+            up("initrd-linux-modules-shrunk", "6.6.32", "6.6.35"),
+            up("linux", "6.6.32", "6.6.35").of_size(MIB),
+            up("linux-firmware", "6.6.32", "6.6.35"),
+            up("linux-modules-shrunk", "6.6.32", "6.6.35"),
+            up("linux-zen", "6.9", "6.9.1"),
+            up("linux-zen-modules", "6.9", "6.9.1"),
+            up("node-modules", "1", "2"),
+        ],
+        ..ClosureDiff::default()
+    };
+    insta::assert_snapshot!(below(&diff, DEFAULT), @"
+    Version changes:
+    [U.]  #1  initrd-linux-modules-shrunk  6.6.32 -> 6.6.35
+    [U.]  #2  initrd-linux-zen             6.9 -> 6.10
+    [U.]  #3  linux                        6.6.32 -> 6.6.35 (with initrd-linux, linux-modules-shrunk), +2.0MiB
+    [U.]  #4  linux-firmware               6.6.32 -> 6.6.35
+    [U.]  #5  linux-zen                    6.9 -> 6.9.1 (with linux-zen-modules)
+    [U.]  #6  node-modules                 1 -> 2
+    ");
+    let rows = |diff: &ClosureDiff, view| below(diff, view).lines().count() - 1;
+    assert_eq!(rows(&diff, ALL), diff.changed.len());
+    // Without the kernel each has its row.
+    diff.changed.remove(3);
+    assert_eq!(rows(&diff, DEFAULT), diff.changed.len() - 1);
+}
+
+#[test]
+fn configuration_is_named_where_it_is_little() {
+    let of = |names: &str| ClosureDiff {
+        configuration: texts(names)
+            .iter()
+            .map(|name| entry(Change::Changed, name, "-", "-"))
+            .collect(),
+        ..ClosureDiff::default()
+    };
+    // What changes with anything is no news.
+    let assembled = "X-Restart-Triggers-nginx activate etc home-manager-path nixos-system-web nixos-version system-path \
+        system-units user-environment user-units";
+    assert_eq!(
+        below(&of(assembled), DEFAULT),
+        "No version or selection state changes."
+    );
+    assert_eq!(below(&of(assembled), ALL).lines().count(), 12);
+    let little = "boot.json set-environment";
+    insta::assert_snapshot!(below(&of(little), DEFAULT), @"
+    No version or selection state changes.
+    Configuration: 2 others (~ boot.json, ~ set-environment)
+    ");
+    let much = "a b c d e f etc etc-a etc-b etc-c etc-d etc-e etc-f fc-cache fonts.conf sshd.pam 10.rules hm_a unit-a.service \
+        unit-script-a-start";
+    insta::assert_snapshot!(below(&of(much), DEFAULT), @"
+    No version or selection state changes.
+    Configuration: 1 unit (~ a.service), 1 script of a unit (~ a-start), 6 files of etc (~ a, ~ b, …),
+        1 home-manager file (~ a), 4 configuration files (~ fc-cache, ~ fonts.conf, ~ sshd.pam,
+        ~ 10.rules), 6 others (~ a, ~ b, …)
+    ");
+    let markdown = diff_to_markdown(
+        &comparison(of("unit-a.service boot.json etc-hosts")),
+        DEFAULT,
+    );
+    let (_, markdown) = markdown.split_once("\n### ").unwrap();
+    insta::assert_snapshot!(markdown, @"
+    Configuration: 1 unit, 1 file of etc, 1 other
+
+    ```text
+    ~ a.service
+    ~ hosts
+    ~ boot.json
+    ```
+    ");
+}
+
 #[test]
 fn a_mass_rebuild_is_a_few_lines() {
     let many = |change: &dyn Fn(&str) -> Entry| -> Vec<Entry> {
@@ -606,8 +813,8 @@ fn a_mass_rebuild_is_a_few_lines() {
             .map(|i| change(&format!("package-{i:04}")))
             .collect()
     };
-    let attributes = || OwnChange {
-        attributes: texts("a b c d e f g"),
+    let attributes = |name: &str| OwnChange {
+        attributes: texts(name),
         ..OwnChange::default()
     };
     let mut diff = ClosureDiff {
@@ -617,7 +824,8 @@ fn a_mass_rebuild_is_a_few_lines() {
         }),
         ..ClosureDiff::default()
     };
-    diff.rebuilt.extend(many(&|name| own(name, attributes())));
+    diff.rebuilt
+        .extend(many(&|name| own(name, attributes(name))));
     diff.rebuilt[4321].selected = Selected::Yes;
     insta::assert_snapshot!(below(&diff, DEFAULT), @"
     No version or selection state changes.
@@ -688,12 +896,13 @@ fn markdown_folds_what_is_long() {
     ### Rebuilt, own change: 3
 
     ```text
-    [C.]  #1  hello    1.0
-    [C*]  #2  openssl  1.0
+    [C*]  #1  openssl  1.0
           sources source
           patches + CVE-2026-1234.patch, - CVE-2025-1.patch, + a.patch, + b.patch, + c.patch, and 1 more
           flags + --with-x, - --without-x
-          attributes buildInputs
+          dependencies + brotli, - zlib
+          attributes postInstall
+    [C.]  #2  hello    1.0
     [C.]  #3  perl     1.0: attributes postInstall
     ```
 
@@ -709,10 +918,13 @@ fn markdown_folds_what_is_long() {
     zlib
     ```
 
-    ### Configuration: 3 units, 1 script of a unit, 1 file of etc, 1 home-manager file, 1 other
+    ### Configuration: 3 units, 1 script of a unit, 1 file of etc, 1 home-manager file
 
     ```text
     - cups.service, ~ nginx.service, + sshd.socket
+    + nginx-start
+    ~ hosts
+    ~ .bashrc
     ```
 
     Closure size: 1200 -> 1203 (30 paths added, 27 paths removed, delta +3, disk usage +450.0MiB).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::closure::{
     Change, ClosureDiff, Entry, Family, FamilyKind, OwnChange, PackageName, Selected, VersionGroup,
@@ -13,6 +13,12 @@ use super::{DiffSort, DiffView};
 
 /// Fewer packages than this are no family: each has its row.
 const FAMILY: usize = 3;
+
+/// How many of more packages than that their row names.
+const TOLD: usize = 2;
+
+/// Fewer packages than this of which the same changed have a row each.
+const ALIKE: usize = 4;
 
 /// A row, but for its number.
 pub(super) struct Row<'a> {
@@ -29,6 +35,46 @@ pub(super) struct Row<'a> {
     /// The name that it stands at, where rows are in the order of names.
     key: &'a str,
     jump: Jump,
+    weight: Weight,
+}
+
+/// How much it tells that a derivation itself changed: the most is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// A patch that mends or reopens a hole.
+    Security,
+    /// Sources, patches or flags; and where nothing of the kind is said.
+    Telling,
+    /// What it is built with.
+    Dependencies,
+    /// Attributes, of which a reader does not see what they hold.
+    Attributes,
+}
+
+impl Weight {
+    fn of(own: Option<&OwnChange>) -> Self {
+        let Some(own) = own else {
+            return Self::Attributes;
+        };
+        let patches = || own.patches_added.iter().chain(&own.patches_removed);
+        let none = |lists: &[&Vec<String>]| lists.iter().all(|list| list.is_empty());
+        if patches().any(|name| is_security(name)) {
+            Self::Security
+        } else if patches().next().is_some()
+            || !none(&[&own.sources, &own.flags_added, &own.flags_removed])
+        {
+            Self::Telling
+        } else if !none(&[&own.dependencies_added, &own.dependencies_removed]) {
+            Self::Dependencies
+        } else {
+            Self::Attributes
+        }
+    }
+}
+
+/// Returns whether a patch of this name mends a hole.
+fn is_security(patch: &str) -> bool {
+    patch.to_ascii_uppercase().contains("CVE-")
 }
 
 /// Names that stand below a row.
@@ -55,24 +101,39 @@ impl<'a> Row<'a> {
                 .collect(),
             key: &entry.name,
             jump: Jump::of(entry),
+            weight: Weight::Telling,
         }
     }
 
-    /// Returns the row with what of the derivation itself changed: behind the version where that is short, else below.
-    pub(super) fn with_own_change(entry: &'a Entry, view: DiffView) -> Self {
-        const SHORT: usize = 60;
+    /// Returns the row of a package whose version moved, with what else of its derivation is worth a word.
+    fn of_moved(entry: &'a Entry, view: DiffView) -> Self {
         let mut row = Self::of(entry, view);
+        if let Some(own) = &entry.own {
+            let told = |patches: &[String]| -> Vec<String> {
+                let told = patches.iter().filter(|name| view.all || is_security(name));
+                told.cloned().collect()
+            };
+            let patches = OwnChange {
+                patches_added: told(&own.patches_added),
+                patches_removed: told(&own.patches_removed),
+                ..OwnChange::default()
+            };
+            row.notes.extend(own_change(&patches, view.all));
+        }
+        row
+    }
+
+    /// Returns the row of a rebuilt package with what of the derivation itself changed: behind the version where that is short, else
+    /// below.
+    pub(super) fn with_own_change(entry: &'a Entry, view: DiffView) -> Self {
+        let mut row = Self::of(entry, view);
+        row.weight = Weight::of(entry.own.as_ref());
         let own = entry.own.as_ref().map(|own| own_change(own, view.all));
-        let own = own.unwrap_or_default();
-        let parts = own
-            .iter()
-            .map(|note| format!("{} {}", note.lead, note.names.join(", ")));
-        let words = parts.collect::<Vec<_>>().join("; ");
-        if words.chars().count() > SHORT {
-            row.notes = own;
-        } else if !words.is_empty() {
+        let (words, notes) = brief(own.unwrap_or_default());
+        if !words.is_empty() {
             row.what = format!("{}: {words}", row.what);
         }
+        row.notes.extend(notes);
         row
     }
 
@@ -121,7 +182,7 @@ impl<'a> Rows<'a> {
                 .collect()
         };
         let mut rows = Self {
-            changed: list(&diff.changed, &folded.changed),
+            changed: moved(diff, &folded.changed, view),
             selection: list(&diff.selection, &HashSet::new()),
             added: list(&diff.added, &folded.added),
             removed: list(&diff.removed, &folded.removed),
@@ -147,12 +208,94 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Returns the rows of packages whose versions moved but for those `folded`. What is made of a kernel stands in the kernel's row.
+fn moved<'a>(diff: &'a ClosureDiff, folded: &HashSet<&str>, view: DiffView) -> Vec<Row<'a>> {
+    let shown = |entry: &&Entry| is_shown(entry, view) && !folded.contains(entry.name.as_str());
+    let entries: Vec<&Entry> = diff.changed.iter().filter(shown).collect();
+    let is_kernel = |entry: &&&Entry| {
+        !view.all && entry.name.starts_with("linux") && kernel_of(&entry.name).is_none()
+    };
+    let kernels: HashMap<&str, &Entry> = entries
+        .iter()
+        .filter(is_kernel)
+        .map(|kernel| (kernel.name.as_str(), *kernel))
+        .collect();
+    let mut parts: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    let mut rows = Vec::new();
+    for entry in entries {
+        let kernel = kernel_of(&entry.name).and_then(|name| kernels.get(name));
+        match kernel.filter(|kernel| change_versions(kernel) == change_versions(entry)) {
+            Some(kernel) => parts.entry(&kernel.name).or_default().push(entry),
+            None => rows.push((entry, Row::of_moved(entry, view))),
+        }
+    }
+    rows.into_iter()
+        .map(|(entry, mut row)| {
+            if let Some(parts) = parts.get(row.key) {
+                let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+                row.what = format!("{} (with {})", row.what, names.join(", "));
+                row.size_delta = total_size(parts.iter().copied().chain([entry]));
+            }
+            row
+        })
+        .collect()
+}
+
+/// Takes from `entries`, which were rebuilt, those of which the same changed as of many others, and returns a row for each such
+/// change: an edit of how all packages are built must not hide what else happens.
+pub(super) fn alike<'a>(entries: &mut Vec<&'a Entry>, view: DiffView) -> Vec<Row<'a>> {
+    // Two patches or sources of one name are not the same.
+    let is_general = |own: &&OwnChange| {
+        own.sources.is_empty() && own.patches_added.is_empty() && own.patches_removed.is_empty()
+    };
+    let general = |entry: &&'a Entry| entry.own.as_ref().filter(is_general);
+    let mut alike: BTreeMap<&OwnChange, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries.iter().filter(|_| !view.all) {
+        if let Some(own) = general(entry) {
+            alike.entry(own).or_default().push(entry);
+        }
+    }
+    alike.retain(|_, entries| entries.len() >= ALIKE);
+    entries.retain(|entry| general(entry).is_none_or(|own| !alike.contains_key(own)));
+    let rows = alike.into_iter().map(|(own, entries)| {
+        let is_selected = |entry: &&&Entry| entry.selected != Selected::No;
+        let name = |entry: &'a Entry| entry.name.as_str();
+        let (selected, others): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_selected);
+        let selected: Vec<&str> = selected.into_iter().map(name).collect();
+        let others = others.into_iter().map(name);
+        let names: Vec<&str> = selected.iter().copied().chain(others).collect();
+        let (what, mut notes) = brief(own_change(own, view.all));
+        notes.extend(chosen(&selected, TOLD));
+        Row {
+            change: Change::Rebuilt,
+            selected: if selected.is_empty() {
+                Selected::No
+            } else {
+                Selected::Yes
+            },
+            what,
+            size_delta: total_size(entries),
+            notes,
+            key: names.first().copied().unwrap_or_default(),
+            name: Cow::Owned(listed(&names, TOLD)),
+            jump: Jump::None,
+            weight: Weight::of(Some(own)),
+        }
+    });
+    rows.collect()
+}
+
+/// Returns whether more is known to have changed of a derivation than attributes, of which a reader does not see what they hold.
+pub(super) fn tells(entry: &Entry) -> bool {
+    Weight::of(entry.own.as_ref()) != Weight::Attributes
+}
+
 /// Returns whether `view` asks for `entry`.
 pub(super) fn is_shown(entry: &Entry, view: DiffView) -> bool {
     !view.selected || entry.selected != Selected::No
 }
 
-/// Brings `rows` into order. Rows that are equal in what is asked for stand by name.
+/// Brings `rows` into order. Of rows that are equal in what is asked for, those that tell the most stand first, then by name.
 pub(super) fn sort(rows: &mut [Row<'_>], by: DiffSort) {
     rows.sort_by(|a, b| {
         let by_key = match by {
@@ -163,7 +306,9 @@ pub(super) fn sort(rows: &mut [Row<'_>], by: DiffSort) {
                 size(a).cmp(&size(b))
             }
         };
-        by_key.then_with(|| a.key.cmp(b.key))
+        by_key
+            .then_with(|| a.weight.cmp(&b.weight))
+            .then_with(|| a.key.cmp(b.key))
     });
 }
 
@@ -240,10 +385,21 @@ impl<'a> Folded<'a> {
 
 /// Returns whether the row of a family of one version says of `entry` what its own would.
 fn is_told_by(family: &Family, entry: &Entry) -> bool {
+    if Weight::of(entry.own.as_ref()) == Weight::Security {
+        return false;
+    }
     let is = |groups: &[VersionGroup], version: &str| matches!(groups, [one] if one.version.as_deref() == Some(version));
     entry.change == family.change
         && is(&entry.before, &family.before)
         && is(&entry.after, &family.after)
+}
+
+/// Returns the name of the kernel that a path of this name is made of: its initrd, its modules.
+fn kernel_of(name: &str) -> Option<&str> {
+    match name.strip_prefix("initrd-") {
+        Some(kernel) => Some(kernel),
+        None => name.split_once("-modules").map(|(kernel, _)| kernel),
+    }
 }
 
 /// Returns the name that `rest` has in a family whose names begin with `start`, with or without the hyphen between them.
@@ -274,7 +430,7 @@ fn family_row<'a>(family: &'a Family, members: &[Member<'a>]) -> Row<'a> {
             (name, versions, family.name.as_str())
         }
         FamilyKind::Versions => {
-            told = if count > FAMILY { 2 } else { FAMILY };
+            told = if count > FAMILY { TOLD } else { FAMILY };
             let others = members.iter().filter(|member| !is_selected(member));
             let others = others.map(|member| member.name);
             let names: Vec<&str> = selected.iter().copied().chain(others).collect();
@@ -282,25 +438,36 @@ fn family_row<'a>(family: &'a Family, members: &[Member<'a>]) -> Row<'a> {
             (listed(&names, told), versions, first)
         }
     };
-    let chosen = (selected.len() > told).then(|| Note {
-        lead: "selected:",
-        names: first_of(selected.iter().map(|name| (*name).to_owned()).collect(), 30),
-    });
     Row {
         change: family.change,
         selected: family.selected,
         name: Cow::Owned(name),
         what,
-        size_delta: members
-            .iter()
-            .flat_map(|member| &member.entries)
-            .try_fold(0_i64, |sum, entry| {
-                Some(sum.saturating_add(entry.size_delta?))
-            }),
-        notes: chosen.into_iter().collect(),
+        size_delta: total_size(
+            members
+                .iter()
+                .flat_map(|member| member.entries.iter().copied()),
+        ),
+        notes: chosen(&selected, told).into_iter().collect(),
         key,
         jump: Jump::between(before, after),
+        weight: Weight::Telling,
     }
+}
+
+/// Says which packages of a row the user chose, unless they are among the first `told`, whom it names.
+fn chosen(selected: &[&str], told: usize) -> Option<Note> {
+    (selected.len() > told).then(|| Note {
+        lead: "selected:",
+        names: first_of(selected.iter().map(|name| (*name).to_owned()).collect(), 30),
+    })
+}
+
+/// Returns by how much the closure grows by all of `entries`, where that is known of each.
+fn total_size<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<i64> {
+    entries.into_iter().try_fold(0_i64, |sum, entry| {
+        Some(sum.saturating_add(entry.size_delta?))
+    })
 }
 
 /// Says on which way a newcomer comes in.
@@ -328,13 +495,17 @@ fn own_change(own: &OwnChange, all: bool) -> Vec<Note> {
             .flat_map(|(sign, list)| list.iter().map(move |text| format!("{sign} {text}")));
         let mut words: Vec<String> = words.collect();
         // What mends a hole is what a reader looks for, and must not be what is left out.
-        words.sort_by_key(|word| !word.contains("CVE-"));
+        words.sort_by_key(|word| !is_security(word));
         words
     };
     [
         ("sources", own.sources.clone()),
         ("patches", signed(&own.patches_added, &own.patches_removed)),
         ("flags", signed(&own.flags_added, &own.flags_removed)),
+        (
+            "dependencies",
+            signed(&own.dependencies_added, &own.dependencies_removed),
+        ),
         ("attributes", own.attributes.clone()),
     ]
     .into_iter()
@@ -344,6 +515,20 @@ fn own_change(own: &OwnChange, all: bool) -> Vec<Note> {
         names: first_of(words, most),
     })
     .collect()
+}
+
+/// Returns notes as words of their row where they are short, else as they are.
+fn brief(notes: Vec<Note>) -> (String, Vec<Note>) {
+    const SHORT: usize = 60;
+    let words = notes
+        .iter()
+        .map(|note| format!("{} {}", note.lead, note.names.join(", ")));
+    let words = words.collect::<Vec<_>>().join("; ");
+    if words.chars().count() > SHORT {
+        (String::new(), notes)
+    } else {
+        (words, Vec::new())
+    }
 }
 
 /// Returns the first `most` of `words`, and how many more there are.

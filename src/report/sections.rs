@@ -3,9 +3,9 @@
 
 use std::cmp::Reverse;
 
-use crate::closure::{Cause, Change, ClosureDiff, Entry, OwnChange, Selected};
+use crate::closure::{Cause, Change, ClosureDiff, Entry, Selected};
 
-use super::rows::{Row, Rows, is_shown, sort};
+use super::rows::{Row, Rows, alike, is_shown, sort, tells};
 use super::style::{
     BAD, CARE, GOOD, HEADING, PLAIN, column, counted, line, packages, signed_size, spans, wrapped,
 };
@@ -13,6 +13,12 @@ use super::{DiffSort, DiffView};
 
 /// How many names a list has at most, and how many packages of which nothing but unnamed attributes changed have rows.
 const MOST: usize = 12;
+
+/// How many names of one kind of configuration are all told.
+const FEW: usize = 5;
+
+/// How many names of one kind of configuration are told where there are more.
+const SOME: usize = 2;
 
 /// By how much a closure must grow or shrink for a row to say so.
 const WORTH_A_WORD: u64 = 1 << 20;
@@ -27,8 +33,8 @@ pub(super) enum Section<'a> {
     Names {
         title: String,
         names: Vec<String>,
-        /// What is counted further, and follows the names.
-        rest: Vec<String>,
+        /// What is counted further, and follows the names: the number, and names of some.
+        rest: Vec<(String, Vec<String>)>,
     },
 }
 
@@ -72,16 +78,35 @@ pub(super) fn write_sections(out: &mut String, diff: &ClosureDiff, view: DiffVie
     }
 }
 
-fn write_names(out: &mut String, title: &str, mut names: Vec<String>, rest: Vec<String>) {
+fn write_names(
+    out: &mut String,
+    title: &str,
+    names: Vec<String>,
+    rest: Vec<(String, Vec<String>)>,
+) {
+    let closed = |mut names: Vec<String>| {
+        if let Some(last) = names.last_mut() {
+            last.push(')');
+        }
+        names
+    };
     let mut head = title.to_owned();
-    if let Some(last) = names.last_mut() {
-        last.push(')');
+    if !names.is_empty() {
         head.push_str(" (");
     } else if !rest.is_empty() {
         head.push_str(", ");
     }
-    names.extend(rest);
-    for (i, text) in wrapped(&head, &names).iter().enumerate() {
+    let mut items = closed(names);
+    for (count, names) in rest {
+        let mut names = closed(names);
+        // A number and the first of its names stay in one line.
+        match names.first_mut() {
+            Some(first) => first.insert_str(0, &format!("{count} (")),
+            None => names.push(count),
+        }
+        items.append(&mut names);
+    }
+    for (i, text) in wrapped(&head, &items).iter().enumerate() {
         match text.strip_prefix(title).filter(|_| i == 0) {
             Some(behind) => spans(out, &[(HEADING, title), (PLAIN, behind)]),
             None => line(out, PLAIN, text),
@@ -153,17 +178,16 @@ fn rebuilt<'a>(out: &mut Vec<Section<'a>>, entries: &'a [Entry], view: DiffView)
             .filter(|entry| entry.cause.unwrap_or(Cause::Unknown) == cause)
             .collect()
     };
-    let (mut telling, mut others): (Vec<&Entry>, Vec<&Entry>) = of(Cause::Own)
-        .into_iter()
-        .partition(|entry| entry.own.as_ref().is_some_and(tells));
+    let mut own = of(Cause::Own);
+    let mut rows = alike(&mut own, view);
+    let (mut telling, mut others): (Vec<&Entry>, Vec<&Entry>) =
+        own.into_iter().partition(|entry| tells(entry));
     if view.all || others.len() <= MOST {
         telling.append(&mut others);
     }
-    if !telling.is_empty() {
-        let mut rows: Vec<Row<'_>> = telling
-            .into_iter()
-            .map(|entry| Row::with_own_change(entry, view))
-            .collect();
+    let telling = telling.into_iter();
+    rows.extend(telling.map(|entry| Row::with_own_change(entry, view)));
+    if !rows.is_empty() {
         sort(&mut rows, view.sort);
         out.push(Section::Rows {
             title: "Rebuilt, own change".to_owned(),
@@ -198,28 +222,16 @@ fn rebuilt<'a>(out: &mut Vec<Section<'a>>, entries: &'a [Entry], view: DiffView)
         entries.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
         out.push(Section::Names {
             title: format!("{title}: {}", packages(entries.len())),
-            names: first_names(entries.iter().map(|entry| entry.name.clone())),
+            names: first_names(entries.iter().map(|entry| entry.name.clone()), MOST),
             rest: Vec::new(),
         });
     }
 }
 
-/// Returns whether more is known to have changed than attributes, of which a reader does not see what they hold.
-fn tells(own: &OwnChange) -> bool {
-    let lists = [
-        &own.sources,
-        &own.patches_added,
-        &own.patches_removed,
-        &own.flags_added,
-        &own.flags_removed,
-    ];
-    lists.into_iter().any(|list| !list.is_empty())
-}
-
-/// Returns names enough to know what a list is about.
-fn first_names(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut names: Vec<String> = names.take(MOST + 1).collect();
-    if let Some(last) = names.get_mut(MOST) {
+/// Returns names enough to know what a list is about: `most` at most.
+fn first_names(names: impl Iterator<Item = String>, most: usize) -> Vec<String> {
+    let mut names: Vec<String> = names.take(most + 1).collect();
+    if let Some(last) = names.get_mut(most) {
         "…".clone_into(last);
     }
     names
@@ -236,39 +248,84 @@ enum Piece {
     Etc,
     /// A file that home-manager writes.
     Home,
-    /// What restarts a unit when it changes.
-    Trigger,
-    /// What only gathers other paths, or does not say what it is.
+    /// Another file that programs are configured by.
+    File,
+    /// What does not say what it is.
     Other,
-    /// The system itself, which changes whenever anything does.
-    Root,
+    /// What changes with anything: the system, its version and its manual, what gathers other paths, what restarts the unit that names
+    /// it.
+    Assembled,
 }
 
 impl Piece {
-    /// What is counted, in this order: units first, for their names follow their number.
-    const COUNTED: [(Self, &'static str, &'static str); 6] = [
-        (Self::Unit, "unit", "units"),
-        (Self::Script, "script of a unit", "scripts of units"),
-        (Self::Etc, "file of etc", "files of etc"),
-        (Self::Home, "home-manager file", "home-manager files"),
-        (Self::Trigger, "restart trigger", "restart triggers"),
-        (Self::Other, "other", "others"),
+    /// What is counted, in this order, and what names of its kind begin with: units first, for they are what a reader looks for.
+    const COUNTED: [(Self, &'static str, &'static str, &'static str); 6] = [
+        (Self::Unit, "unit", "units", "unit-"),
+        (
+            Self::Script,
+            "script of a unit",
+            "scripts of units",
+            "unit-script-",
+        ),
+        (Self::Etc, "file of etc", "files of etc", "etc-"),
+        (Self::Home, "home-manager file", "home-manager files", "hm_"),
+        (Self::File, "configuration file", "configuration files", ""),
+        (Self::Other, "other", "others", ""),
     ];
 
-    /// Returns what the path of this name is. NixOS and home-manager name them so.
+    /// Returns what the path of this name is. NixOS, nix-darwin and home-manager name them so.
     fn of(name: &str) -> Self {
-        const STARTS: [(&str, Piece); 8] = [
+        const ASSEMBLED: [&str; 28] = [
+            "activate",
+            "activation-script",
+            "darwin-system",
+            "etc",
+            "etc-lsb-release",
+            "etc-os-release",
+            "firmware",
+            "fontconfig-conf",
+            "fontconfig-etc",
+            "graphics-drivers",
+            "home-manager-files",
+            "home-manager-generation",
+            "home-manager-path",
+            "hwdb.bin",
+            "issue",
+            "kernel-modules",
+            "manual-olinkdb",
+            "opengl-drivers",
+            "stage-1-init.sh",
+            "stage-2-init.sh",
+            "system-generators",
+            "system-path",
+            "system-shutdown",
+            "system-units",
+            "udev-rules",
+            "user-environment",
+            "user-generators",
+            "user-units",
+        ];
+        const STARTS: [(&str, Piece); 9] = [
             ("unit-script-", Piece::Script),
             ("unit-", Piece::Unit),
             ("etc-", Piece::Etc),
             ("hm_", Piece::Home),
-            ("X-Restart-Triggers-", Piece::Trigger),
-            ("X-Reload-Triggers-", Piece::Trigger),
-            ("nixos-system-", Piece::Root),
-            ("darwin-system-", Piece::Root),
+            // Of fontconfig.
+            ("fc-", Piece::File),
+            ("X-Restart-Triggers-", Piece::Assembled),
+            ("X-Reload-Triggers-", Piece::Assembled),
+            // The system, its manual, its tools.
+            ("nixos-", Piece::Assembled),
+            ("darwin-system-", Piece::Assembled),
         ];
+        const ENDS: [&str; 4] = [".conf", ".pam", ".rules", ".cfg"];
         let start = STARTS.iter().find(|(start, _)| name.starts_with(start));
-        start.map_or(Self::Other, |(_, piece)| *piece)
+        match start {
+            _ if ASSEMBLED.contains(&name) => Self::Assembled,
+            Some((_, piece)) => *piece,
+            None if ENDS.iter().any(|end| name.ends_with(end)) => Self::File,
+            None => Self::Other,
+        }
     }
 }
 
@@ -284,29 +341,36 @@ fn configuration(entries: &[Entry], view: DiffView) -> Option<Section<'_>> {
         let title = "Configuration".to_owned();
         return (!rows.is_empty()).then_some(Section::Rows { title, rows });
     }
-    let pieces: Vec<Piece> = entries.iter().map(|entry| Piece::of(&entry.name)).collect();
-    let counts = Piece::COUNTED.iter().filter_map(|(piece, one, many)| {
-        let count = pieces.iter().filter(|other| *other == piece).count();
-        (count > 0).then(|| counted(count, one, many))
-    });
-    let mut counts = counts.collect::<Vec<_>>().into_iter();
-    let title = format!("Configuration: {}", counts.next()?);
-    let units = entries
+    let counts = Piece::COUNTED
         .iter()
-        .zip(&pieces)
-        .filter(|(_, piece)| **piece == Piece::Unit);
-    let units = units.map(|(entry, _)| {
-        let sign = match entry.change {
-            Change::Added => '+',
-            Change::Removed => '-',
-            _ => '~',
-        };
-        let name = entry.name.strip_prefix("unit-").unwrap_or(&entry.name);
-        format!("{sign} {name}")
-    });
+        .filter_map(|(piece, one, many, start)| {
+            let of_kind = entries
+                .iter()
+                .filter(|entry| Piece::of(&entry.name) == *piece);
+            let names = of_kind.map(|entry| {
+                let sign = match entry.change {
+                    Change::Added => '+',
+                    Change::Removed => '-',
+                    _ => '~',
+                };
+                let name = entry.name.strip_prefix(start).unwrap_or(&entry.name);
+                format!("{sign} {name}")
+            });
+            let names: Vec<String> = names.collect();
+            let count = counted(names.len(), one, many);
+            // Every unit is one that may restart; of a long list of something else, a few names tell what it is about.
+            let most = match piece {
+                Piece::Unit => MOST,
+                _ if names.len() <= FEW => FEW,
+                _ => SOME,
+            };
+            (!names.is_empty()).then(|| (count, first_names(names.into_iter(), most)))
+        });
+    let mut counts = counts.collect::<Vec<_>>().into_iter();
+    let (count, names) = counts.next()?;
     Some(Section::Names {
-        title,
-        names: first_names(units),
+        title: format!("Configuration: {count}"),
+        names,
         rest: counts.collect(),
     })
 }

@@ -50,7 +50,6 @@ fn a_host_whose_build_fails_stays_in_the_report_with_the_end_of_its_log() {
     >>> $D/nix/store/h0000000000000000000000000000005-nixos-system-devbox-24.05.20240601.cd5f9e2
     Version changes:
     [U*]  #1  fzf  0.52.1 -> 0.53.0
-    Configuration: 3 others
     Closure size: 57 -> 57 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
     ");
     assert_eq!(fleet.repository(), before);
@@ -192,7 +191,7 @@ fn every_way_not_to_evaluate_leaves_the_other_hosts_alone() {
     == webserver (changed)
     Version changes:
     [U*]  #1  nginx  1.26.0 -> 1.26.1
-    Configuration: 1 unit (~ nginx.service), 2 others
+    Configuration: 1 unit (~ nginx.service)
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
     "#);
 }

@@ -160,14 +160,14 @@ fn a_diff_of_everything_for_people() {
     [A.]  #1  clang  18.1.8, +8.0MiB
           through nixos-system-desk, etc, user-environment, ripgrep
     Rebuilt, own change:
-    [C*]  #1  glib     2.80.2: flags + --with-sysprof
-    [C.]  #2  openssl  3.0.13: patches + CVE-2024-5535.patch, + CVE-2024-6119.patch
-    [C*]  #3  ripgrep  14.1.0: attributes buildInputs
-    [C*]  #4  vim      9.1.0377: patches - CVE-2024-22667.patch
+    [C.]  #1  openssl  3.0.13: patches + CVE-2024-5535.patch, + CVE-2024-6119.patch
+    [C*]  #2  vim      9.1.0377: patches - CVE-2024-22667.patch
+    [C*]  #3  glib     2.80.2: flags + --with-sysprof
+    [C*]  #4  ripgrep  14.1.0: dependencies + clang
     Rebuilt only because of what they are built from: 7 packages (git, nix, openssh, systemd, curl,
         krb5, nghttp2)
-    Configuration: 2 units (~ home-manager-alice.service, ~ openssh.service), 1 file of etc,
-        1 home-manager file, 6 others
+    Configuration: 2 units (~ home-manager-alice.service, ~ openssh.service), 1 file of etc (~ hosts),
+        1 home-manager file (~ .gitconfig)
     Closure size: 67 -> 68 (43 paths added, 42 paths removed, delta +1, disk usage +8.0MiB).
     ");
     insta::assert_snapshot!(said("markdown"), @"
@@ -202,10 +202,10 @@ fn a_diff_of_everything_for_people() {
     ### Rebuilt, own change: 4
 
     ```text
-    [C*]  #1  glib     2.80.2: flags + --with-sysprof
-    [C.]  #2  openssl  3.0.13: patches + CVE-2024-5535.patch, + CVE-2024-6119.patch
-    [C*]  #3  ripgrep  14.1.0: attributes buildInputs
-    [C*]  #4  vim      9.1.0377: patches - CVE-2024-22667.patch
+    [C.]  #1  openssl  3.0.13: patches + CVE-2024-5535.patch, + CVE-2024-6119.patch
+    [C*]  #2  vim      9.1.0377: patches - CVE-2024-22667.patch
+    [C*]  #3  glib     2.80.2: flags + --with-sysprof
+    [C*]  #4  ripgrep  14.1.0: dependencies + clang
     ```
 
     ### Rebuilt only because of what they are built from: 7 packages
@@ -214,10 +214,12 @@ fn a_diff_of_everything_for_people() {
     git, nix, openssh, systemd, curl, krb5, nghttp2
     ```
 
-    ### Configuration: 2 units, 1 file of etc, 1 home-manager file, 6 others
+    ### Configuration: 2 units, 1 file of etc, 1 home-manager file
 
     ```text
     ~ home-manager-alice.service, ~ openssh.service
+    ~ hosts
+    ~ .gitconfig
     ```
 
     Closure size: 67 -> 68 (43 paths added, 42 paths removed, delta +1, disk usage +8.0MiB).

@@ -198,7 +198,7 @@ fn a_closure_is_the_same_whatever_it_is_called() {
     [U*]  #2  zfs-user  2.2.4 -> 2.2.5
     Rebuilt only because of what they are built from: 10 packages (curl, nix, openssh, restic, samba,
         systemd, zfs-kernel, krb5, nghttp2, python3)
-    Configuration: 2 units (~ openssh.service, ~ samba.service), 2 others
+    Configuration: 2 units (~ openssh.service, ~ samba.service)
     Closure size: 46 -> 46 (17 paths added, 17 paths removed, delta +0, disk usage +0B).
     [exit status: 0]
     ");

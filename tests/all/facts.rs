@@ -112,6 +112,9 @@ async fn derivations_tell_what_changed_by_itself() {
             !text.contains(packages.env.dir().to_str().unwrap()),
             "{text}"
         );
+        if name.starts_with("made") {
+            continue;
+        }
         let change = fact("base", 0).recipe.change(recipe);
         table.push(format!(
             "{name}: {}",
@@ -132,6 +135,28 @@ async fn derivations_tell_what_changed_by_itself() {
     structured-patch: patches_removed ["a.patch"]
     structured-rebuilt: nothing
     version: nothing
+    "#);
+
+    // What makes the sources counts as they do, as far down as they come from, and not what it is built with.
+    let made = packages
+        .outputs
+        .iter()
+        .filter(|(name, _)| name.starts_with("made"));
+    let table: Vec<String> = made
+        .map(|(name, _)| {
+            let change = fact("made", 0).recipe.change(&fact(name, 0).recipe);
+            let change = change.map_or("nothing".to_owned(), |change| line(&change));
+            format!("{name}: {change}")
+        })
+        .collect();
+    insta::assert_snapshot!(table.join("\n"), @r#"
+    made: nothing
+    made-patch: sources ["paths.patch"]
+    made-rebuilt: nothing
+    made-source: sources ["source-patched"]
+    made-source-moved: nothing
+    made-source-patched: sources ["source-patched"]
+    made-structured: nothing
     "#);
 
     // The other way round, and between structured ones.
@@ -190,5 +215,8 @@ async fn nothing_is_known_without_the_derivations() {
         .map(|(name, _)| name)
         .filter(|name| !known(name))
         .collect();
-    assert_eq!(unknown, ["attribute", "flag", "patch", "source"]);
+    assert_eq!(
+        unknown,
+        ["attribute", "flag", "made-source", "patch", "source"]
+    );
 }

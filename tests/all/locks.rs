@@ -86,7 +86,7 @@ fn a_base_whose_lock_is_stale_is_completed_first() {
     >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-webserver-24.05.20240601.cd5f9e2
     Version changes:
     [U*]  #1  nginx  1.26.0 -> 1.26.1
-    Configuration: 1 unit (~ nginx.service), 2 others
+    Configuration: 1 unit (~ nginx.service)
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
 
     == nas (unchanged)

@@ -438,12 +438,10 @@ fn what_is_said_of_a_weeks_update() {
     <<< /nix/store/2lyqnwmmfynx3259jhmq43jgifahmcws-nixos-system-laptop-19.09.20200206.2de9367
     >>> /nix/store/a0alqn7xjczbl8akwdj5zgdpxlmp7mh8-nixos-system-laptop-19.09.20200214.8731aaa
     Version changes:
-    [C*]  #1  go                    1.4-bootstrap-20161024, 1.12.9 -> 1.4-bootstrap-20161024, 1.12.16
-    [U.]  #2  initrd-linux          4.19.101 -> 4.19.103
-    [U.]  #3  libuv                 1.32.0 -> 1.34.2
-    [U.]  #4  linux                 4.19.101 -> 4.19.103
-    [U.]  #5  linux-modules-shrunk  4.19.101 -> 4.19.103
-    [U*]  #6  thunderbird           68.4.2 -> 68.5.0
+    [C*]  #1  go           1.4-bootstrap-20161024, 1.12.9 -> 1.4-bootstrap-20161024, 1.12.16
+    [U.]  #2  libuv        1.32.0 -> 1.34.2
+    [U.]  #3  linux        4.19.101 -> 4.19.103 (with initrd-linux, linux-modules-shrunk)
+    [U*]  #4  thunderbird  68.4.2 -> 68.5.0
     Rebuilt, cause not known: 386 packages (NetworkManager-fortisslvpn-gnome,
         NetworkManager-iodine-gnome, NetworkManager-l2tp-gnome, NetworkManager-openconnect-gnome,
         NetworkManager-openvpn-gnome, NetworkManager-vpnc-gnome, accountsservice, adwaita-icon-theme,
@@ -451,23 +449,27 @@ fn what_is_said_of_a_weeks_update() {
     Configuration: 16 units (~ accounts-daemon.service, ~ cups-browsed.service, ~ cups.service,
         ~ dbus.service, ~ display-manager.service, ~ libvirt-guests.service, ~ libvirtd-config.service,
         ~ libvirtd.service, ~ nix-daemon.service, ~ nix-gc.service, ~ nix-optimise.service,
-        ~ polkit.service, …), 4 scripts of units, 4 files of etc, 80 others
+        ~ polkit.service, …), 4 scripts of units (~ cups-pre-start, ~ display-manager-start,
+        ~ libvirtd-config-start, ~ nix-gc-start), 3 files of etc (~ bashrc, ~ nixos.conf, ~ profile),
+        34 configuration files (~ asound.conf, ~ chfn.pam, …), 21 others (~ additional-cups-backends,
+        ~ argyllcms_jamtop, …)
     Closure size: 2288 -> 2288 (598 paths added, 598 paths removed, delta +0, disk usage +0B).
     ");
     insta::assert_snapshot!(first(&Update::read(SERVER_WEEK).text(), 40), @"
     <<< /nix/store/i319wz7nhby74sb8z8dh9h1nix3akpr9-nixos-system-server-19.09.20200206.2de9367
     >>> /nix/store/3ibrjd4yxgxavhzc4c0hp9wa64x0cv27-nixos-system-server-19.09.20200214.8731aaa
     Version changes:
-    [C.]  #1  go                    1.4-bootstrap-20161024, 1.12.9, 1.13.1 -> 1.4-bootstrap-20161024, 1.12.16, 1.13.7
-    [U.]  #2  initrd-linux          4.19.101 -> 4.19.103
-    [U.]  #3  linux                 4.19.101 -> 4.19.103
-    [U.]  #4  linux-modules-shrunk  4.19.101 -> 4.19.103
+    [C.]  #1  go     1.4-bootstrap-20161024, 1.12.9, 1.13.1 -> 1.4-bootstrap-20161024, 1.12.16, 1.13.7
+    [U.]  #2  linux  4.19.101 -> 4.19.103 (with initrd-linux, linux-modules-shrunk)
     Rebuilt, cause not known: 70 packages (borgbackup, docker, fontconfig, grafana, jq, libressl, nix,
         polkit, ripgrep, udisks, at-spi2-atk, at-spi2-core, …)
     Configuration: 13 units (~ dbus.service, ~ docker-prune.service, ~ docker.service, ~ gitea.service,
         ~ grafana.service, ~ nginx.service, ~ nix-daemon.service, ~ nix-gc.service,
         ~ nix-optimise.service, ~ polkit.service, ~ prometheus-node-exporter.service,
-        ~ systemd-fsck-.service, …), 6 scripts of units, 2 files of etc, 31 others
+        ~ systemd-fsck-.service, …), 6 scripts of units (~ docker-prune-start, ~ gitea-pre-start, …),
+        1 file of etc (~ nixos.conf), 5 configuration files (~ fc-00-nixos-cache.conf, ~ fc-cache,
+        ~ fonts.conf, ~ nginx.conf, ~ nix.conf), 4 others (~ app.ini, ~ dbus-1, ~ go-bootstrap,
+        ~ systemd-boot-builder.py)
     Closure size: 792 -> 792 (156 paths added, 156 paths removed, delta +0, disk usage +0B).
     ");
 }
@@ -530,9 +532,9 @@ fn rows_of_nvd_that_are_told_otherwise() {
     let updates = [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE].map(Update::read);
     let counts = updates.each_ref().map(Update::counts);
     insta::assert_snapshot!(counts.join("\n"), @"
-    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 18 lines
-    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 14 lines
-    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 231 lines
+    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 19 lines
+    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 15 lines
+    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 234 lines
     ");
     let otherwise = updates.each_ref().map(Update::told_otherwise);
     insta::assert_snapshot!(otherwise.join("\n"), @"

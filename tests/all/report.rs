@@ -59,55 +59,51 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-devbox-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-devbox-24.05.20240601.cd5f9e2
     Version changes:
-    [U*]  #1  firefox       126.0 -> 127.0
-    [U*]  #2  fzf           0.52.1 -> 0.53.0
-    [U.]  #3  initrd-linux  6.6.32 -> 6.6.35
-    [U.]  #4  linux         6.6.32 -> 6.6.35
-    [U.]  #5  openssl       3.0.13 -> 3.0.14
+    [U*]  #1  firefox  126.0 -> 127.0
+    [U*]  #2  fzf      0.52.1 -> 0.53.0
+    [U.]  #3  linux    6.6.32 -> 6.6.35 (with initrd-linux)
+    [U.]  #4  openssl  3.0.13 -> 3.0.14
     Rebuilt only because of what they are built from: 12 packages (chromium, curl, docker, git,
         gnome-shell, nix, openssh, python3, systemd, dbus, krb5, nghttp2)
-    Configuration: 2 units (~ docker.service, ~ openssh.service), 4 others
+    Configuration: 2 units (~ docker.service, ~ openssh.service)
     Closure size: 57 -> 57 (24 paths added, 24 paths removed, delta +0, disk usage +0B).
 
     == nas (changed)
     <<< $D/nix/store/h0000000000000000000000000000003-nixos-system-nas-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000004-nixos-system-nas-24.05.20240601.cd5f9e2
     Version changes:
-    [U.]  #1  fanctl        0.4.1 -> 0.5.0
-    [U.]  #2  initrd-linux  6.6.32 -> 6.6.35
-    [U.]  #3  linux         6.6.32 -> 6.6.35
-    [U.]  #4  openssl       3.0.13 -> 3.0.14
+    [U.]  #1  fanctl   0.4.1 -> 0.5.0
+    [U.]  #2  linux    6.6.32 -> 6.6.35 (with initrd-linux)
+    [U.]  #3  openssl  3.0.13 -> 3.0.14
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt only because of what they are built from: 11 packages (curl, nix, openssh, restic, samba,
         systemd, zfs-kernel, zfs-user, krb5, nghttp2, python3)
-    Configuration: 2 units (~ openssh.service, ~ samba.service), 2 others
+    Configuration: 2 units (~ openssh.service, ~ samba.service)
     Closure size: 46 -> 45 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
 
     == router (changed)
     <<< $D/nix/store/h0000000000000000000000000000005-nixos-system-router-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000006-nixos-system-router-24.05.20240601.cd5f9e2
     Version changes:
-    [U.]  #1  initrd-linux  6.6.32 -> 6.6.35
-    [U.]  #2  linux         6.6.32 -> 6.6.35
-    [U.]  #3  openssl       3.0.13 -> 3.0.14
+    [U.]  #1  linux    6.6.32 -> 6.6.35 (with initrd-linux)
+    [U.]  #2  openssl  3.0.13 -> 3.0.14
     Rebuilt only because of what they are built from: 6 packages (nix, openssh, systemd, curl, krb5,
         nghttp2)
-    Configuration: 1 unit (~ openssh.service), 2 others
+    Configuration: 1 unit (~ openssh.service)
     Closure size: 28 -> 28 (13 paths added, 13 paths removed, delta +0, disk usage +0B).
 
     == webserver (changed)
     <<< $D/nix/store/h0000000000000000000000000000007-nixos-system-webserver-24.05.20240601.cd5f9e2
     >>> $D/nix/store/h0000000000000000000000000000008-nixos-system-webserver-24.05.20240601.cd5f9e2
     Version changes:
-    [U.]  #1  initrd-linux  6.6.32 -> 6.6.35
-    [U.]  #2  linux         6.6.32 -> 6.6.35
-    [U.]  #3  openssl       3.0.13 -> 3.0.14
+    [U.]  #1  linux    6.6.32 -> 6.6.35 (with initrd-linux)
+    [U.]  #2  openssl  3.0.13 -> 3.0.14
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt only because of what they are built from: 11 packages (certbot, curl, nginx, nix, openssh,
         php, postgresql, systemd, krb5, nghttp2, python3)
-    Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service), 2 others
+    Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service)
     Closure size: 44 -> 43 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
     ------- stderr -------
     Staging the update …
@@ -171,7 +167,7 @@ fn the_report_in_every_form_and_for_the_runner() {
     [U.]  #2  openssl  3.0.13 -> 3.0.14
     Rebuilt only because of what they are built from: 10 packages (certbot, curl, nix, openssh, php,
         postgresql, systemd, krb5, nghttp2, python3)
-    Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service), 2 others
+    Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service)
     Closure size: 44 -> 44 (18 paths added, 18 paths removed, delta +0, disk usage +0B).
     ```
     ------- stderr -------
@@ -369,7 +365,6 @@ fn a_home_and_a_path_of_the_users_are_hosts_too() {
     >>> $D/nix/store/h0000000000000000000000000000002-home-manager-generation
     Version changes:
     [U*]  #1  fzf  0.52.1 -> 0.53.0
-    Configuration: 2 others
     Closure size: 17 -> 17 (3 paths added, 3 paths removed, delta +0, disk usage +0B).
     ------- stderr -------
     Staging the update …
