@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Graph, PathId, Selection, StorePath};
+use super::{Graph, PathId, StorePath};
 
 /// Which paths of a graph belong to the closure of which root.
 #[derive(Debug, Clone)]
@@ -192,7 +192,7 @@ impl<'a> Closure<'a> {
         let anywhere = names.flat_map(|name| graph.names().paths(name));
         from.extend(anywhere.filter(|id| self.contains(*id) && is_any(id, &ANYWHERE)));
         let chosen = from.into_iter().flat_map(|id| graph.references(id));
-        Selection::of_paths(chosen.collect())
+        Selection(chosen.collect())
     }
 
     /// Returns the paths that are not in `other`, a closure of the same graph, in order.
@@ -209,5 +209,16 @@ impl<'a> Closure<'a> {
             .iter()
             .zip(theirs)
             .map(|(ours, theirs)| ours & !theirs))
+    }
+}
+
+/// The packages that the user has chosen, as opposed to those that came along: some of their paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection(pub(super) BTreeSet<PathId>);
+
+impl Selection {
+    /// Returns the paths, in order.
+    pub fn paths(&self) -> impl Iterator<Item = PathId> {
+        self.0.iter().copied()
     }
 }

@@ -78,10 +78,10 @@ impl<'a> Differ<'a> {
     /// the version: where all outputs that are on both sides have the same paths, the package is
     /// [`Changed`](super::Change::Changed), else [`Rebuilt`](super::Change::Rebuilt).
     ///
-    /// A path that is on one side only is named by what its derivation says of it, where that is known. A path on both sides is
-    /// named by what its name looks like ([`PackageName::parse`](super::PackageName::parse)) even if more is known, so that who
-    /// knows only of what differs comes to the same result. Where the derivations of one side alone are known, and put a path under
-    /// a name that the other side does not have, it is named by its looks as those of the other side are.
+    /// A path that is on one side only is named by what its derivation says of it, where that is known of all such paths that look
+    /// like the same package. A path on both sides, and what looks like one, is named by what its name looks like
+    /// ([`PackageName::parse`](super::PackageName::parse)) even if more is known: so who knows only of what differs comes to the same
+    /// result, and no package seems to become another one where less is known of one side than of the other.
     pub fn diff(&mut self, before: Side<'_>, after: Side<'_>) -> ClosureDiff {
         let sides = [before, after];
         let apart = self.apart(sides);
@@ -151,12 +151,11 @@ impl<'a> Differ<'a> {
             ids.filter_map(|id| Some((id, self.naming.of(id)?)))
                 .collect()
         };
-        let (old, new) = (names(before, after), names(after, before));
-        let on_both = |name| {
+        let found = [names(before, after), names(after, before)];
+        settle(&found, |name| {
             let mut paths = shared(self.graph, name, [before, after]);
             paths.next().is_some()
-        };
-        [settle(&old, &new, on_both), settle(&new, &old, on_both)]
+        })
     }
 
     /// Returns the names that are selected on each side.
@@ -165,11 +164,7 @@ impl<'a> Differ<'a> {
         let [removed, added] = apart;
         let names = |side: Side<'_>, apart: &[(PathId, Named<'a>)]| {
             let paths = side.selected.paths().filter(|id| side.contains(*id));
-            let of_paths = paths.filter_map(|id| self.name(id, apart));
-            let named = side.selected.names();
-            of_paths
-                .chain(named.filter_map(|name| self.naming.find(name)))
-                .collect()
+            paths.filter_map(|id| self.name(id, apart)).collect()
         };
         [names(before, removed), names(after, added)]
     }
@@ -216,38 +211,29 @@ impl<'a> Differ<'a> {
     }
 }
 
-/// Returns for each path of a side which of its names counts, `there` being the paths that only the other side has and `on_both`
-/// saying whether paths on both sides look like a name.
+/// Returns for each path of each side what it counts as: what is known of it where that is known of all paths that look like the
+/// same package, else what it looks like. `on_both` says whether paths on both sides look like a name.
 fn settle<'a>(
-    here: &[(PathId, Readings<'a>)],
-    there: &[(PathId, Readings<'a>)],
+    sides: &[Vec<(PathId, Readings<'a>)>; 2],
     on_both: impl Fn(usize) -> bool,
-) -> Vec<(PathId, Named<'a>)> {
-    let is_doubtful = |names: &Readings<'_>| {
-        let exact = names.exact.as_ref();
-        exact.is_some_and(|exact| exact.name != names.looks.name)
-    };
-    let (mut theirs, mut their_looks) = (BTreeSet::new(), BTreeSet::new());
-    if here.iter().any(|(_, names)| is_doubtful(names)) {
-        for (_, names) in there {
-            theirs.insert(names.exact.unwrap_or(names.looks).name);
-            if names.exact.is_none() {
-                their_looks.insert(names.looks.name);
-            }
-        }
+) -> Apart<'a> {
+    let is_doubtful = |names: &Readings<'_>| names.exact.is_some_and(|exact| exact != names.looks);
+    let all = || sides.iter().flatten().map(|(_, names)| names);
+    let mut unknown = BTreeSet::new();
+    if all().any(is_doubtful) {
+        let without = all().filter(|names| names.exact.is_none());
+        unknown.extend(without.map(|names| names.looks.name));
     }
-    let settled = |names: &Readings<'a>| {
-        let Readings { looks, exact } = *names;
-        let exact = exact.unwrap_or(looks);
-        let counts = !is_doubtful(names)
-            || theirs.contains(&exact.name)
-            || on_both(exact.name)
-            || !(their_looks.contains(&looks.name) || on_both(looks.name));
-        if counts { exact } else { looks }
+    let settled = |names: Readings<'a>| {
+        let looks = names.looks;
+        let by_looks =
+            is_doubtful(&names) && (unknown.contains(&looks.name) || on_both(looks.name));
+        names.exact.filter(|_| !by_looks).unwrap_or(looks)
     };
-    here.iter()
-        .map(|(id, names)| (*id, settled(names)))
-        .collect()
+    sides.each_ref().map(|paths| {
+        let paths = paths.iter().map(|(id, names)| (*id, settled(*names)));
+        paths.collect()
+    })
 }
 
 fn found<'g>(graph: &'g Graph, id: PathId, named: Named<'g>) -> Option<Found<'g>> {

@@ -199,7 +199,7 @@ fn direction(old: &[Found<'_>], new: &[Found<'_>]) -> Change {
     let below = |low: &[Option<&str>], high: &[Option<&str>]| {
         low.iter().rev().all(|low| {
             high.iter()
-                .all(|high| order(*low, *high) == Some(Ordering::Less))
+                .all(|high| version::order(*low, *high) == Some(Ordering::Less))
         })
     };
     if below(&old, &new) {
@@ -216,11 +216,6 @@ fn versions<'a>(side: &[Found<'a>]) -> Vec<Option<&'a str>> {
     let mut versions: Vec<_> = side.iter().map(|found| found.named.version).collect();
     versions.dedup();
     versions
-}
-
-/// Returns how two versions stand to each other; none where there is no order between them.
-pub(super) fn order(a: Option<&str>, b: Option<&str>) -> Option<Ordering> {
-    version::order(a, b)
 }
 
 /// Returns the groups of equal versions, in the order of `side`.

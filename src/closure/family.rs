@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
-use super::entry::order;
+use super::version::order;
 use super::{Change, ClosureDiff, Entry, Family, FamilyKind, Selected};
 
 /// The fewest packages that make a family by their names.

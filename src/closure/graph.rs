@@ -1,6 +1,6 @@
 //! The paths of a store and what refers to what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::index::{Lists, Names};
@@ -64,41 +64,6 @@ pub enum GraphError {
     /// There are more paths than ids (2³²).
     #[error("more than 4294967295 store paths")]
     TooManyPaths,
-}
-
-/// The packages that the user has chosen, as opposed to those that came along: by paths of a graph, by names, or both.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    paths: BTreeSet<PathId>,
-    names: BTreeSet<String>,
-}
-
-impl Selection {
-    pub(super) fn of_paths(paths: BTreeSet<PathId>) -> Self {
-        Self {
-            paths,
-            names: BTreeSet::new(),
-        }
-    }
-
-    /// Returns paths whose packages are selected, in order.
-    pub fn paths(&self) -> impl Iterator<Item = PathId> {
-        self.paths.iter().copied()
-    }
-
-    /// Returns names of packages that are selected whatever their paths, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-}
-
-impl<S: Into<String>> FromIterator<S> for Selection {
-    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        Self {
-            paths: BTreeSet::new(),
-            names: names.into_iter().map(Into::into).collect(),
-        }
-    }
 }
 
 /// A path while the graph is being built.

@@ -1,7 +1,11 @@
 //! What a store path's name says of the package: its name and its version.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::OnceLock;
+
+use super::store_path::{MAX_NAME_LEN, is_name_byte};
 
 /// What is known of a path's name beyond its letters, from its derivation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -161,11 +165,7 @@ enum End {
 
 /// Returns whether a store path's name could hold `text`.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 211
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b))
+    !text.is_empty() && text.len() <= MAX_NAME_LEN && text.bytes().all(is_name_byte)
 }
 
 /// Returns the words of `text`, and where they begin.
@@ -189,7 +189,7 @@ fn split_extension(name: &str) -> (&str, &str) {
     let stem = name.get(..end).unwrap_or(name);
     if let Some((rest, last)) = stem.rsplit_once('.')
         && !rest.is_empty()
-        && is_among(ARCHIVES, last)
+        && ARCHIVES.contains(last)
     {
         end = strip(rest, ".tar").unwrap_or(rest.len());
     }
@@ -237,7 +237,7 @@ fn guess_version(stem: &str, pname: Option<&str>) -> Option<Place> {
         is_number(word(index))
             || is_dotted(word(index))
             || is_hash(word(index))
-            || (is_among(DATED, word(index)) && is_date(word(index + 1), word(index + 2)))
+            || (DATED.contains(word(index)) && is_date(word(index + 1), word(index + 2)))
     };
 
     // A `pname` that the name begins with is the base, or part of it.
@@ -267,7 +267,7 @@ fn guess_version(stem: &str, pname: Option<&str>) -> Option<Place> {
             best <= Some(*i)
                 || is_dotted(word(*i))
                 || is_date(word(*i), word(i + 1))
-                || is_among(DATED, word(*i))
+                || DATED.contains(word(*i))
         })
         .and_then(|i| words.get(i))
         .map(|(at, _)| place(*at))
@@ -296,12 +296,9 @@ fn system_label(stem: &str) -> Option<Place> {
 fn guess_end(rest: &str) -> usize {
     let mut end = 0;
     for (at, word) in words(rest) {
-        let number = word.bytes().any(|b| b.is_ascii_digit()) && !is_among(NO_VERSIONS, word);
-        let follows = word.is_empty()
-            || SUFFIXES
-                .split(' ')
-                .any(|suffix| suffix.eq_ignore_ascii_case(word));
-        if number || (follows && at == end + 1) || at == 0 {
+        let number = word.bytes().any(|b| b.is_ascii_digit()) && !NO_VERSIONS.contains(word);
+        let follows = || word.is_empty() || SUFFIXES.contains(&word.to_ascii_lowercase());
+        if number || at == 0 || (at == end + 1 && follows()) {
             end = at + word.len();
         }
     }
@@ -330,7 +327,7 @@ fn split_output<'a>(base: &str, rest: &'a str, end: End) -> (&'a str, Option<&'a
     match rest.rsplit_once('-') {
         Some((left, word))
             if left.len() >= least
-                && (is_among(OUTPUTS, word) || (word == "ga" && base.starts_with("qemu"))) =>
+                && (OUTPUTS.contains(word) || (word == "ga" && base.starts_with("qemu"))) =>
         {
             (left, Some(word))
         }
@@ -342,8 +339,8 @@ fn split_output<'a>(base: &str, rest: &'a str, end: End) -> (&'a str, Option<&'a
 fn is_no_package(stem: &str) -> bool {
     let file = stem
         .rsplit_once('.')
-        .is_some_and(|(_, extension)| is_among(FILES, extension));
-    let configuration = CONFIGURATION.split(' ').any(|start| {
+        .is_some_and(|(_, extension)| FILES.contains(extension));
+    let configuration = CONFIGURATION.iter().any(|start| {
         // `unit-1.34.2` is a web server.
         stem.strip_prefix(start)
             .is_some_and(|rest| !is_number(rest))
@@ -409,51 +406,81 @@ pub(super) fn is_date(word: &str, next: &str) -> bool {
     }
 }
 
-/// Returns whether `word` is one of `words`.
-fn is_among(words: &str, word: &str) -> bool {
-    words.split(' ').any(|known| known == word)
+/// Words to look a word up in, which is done several times for every path of a store.
+struct Words {
+    /// All of them, a space between any two.
+    text: &'static str,
+    set: OnceLock<HashSet<&'static str>>,
 }
 
-// Lists of words are texts, a space between any two.
+impl Words {
+    const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            set: OnceLock::new(),
+        }
+    }
+
+    fn contains(&self, word: &str) -> bool {
+        let set = self.set.get_or_init(|| self.text.split(' ').collect());
+        set.contains(word)
+    }
+}
 
 /// What a system is called, before its host.
 const SYSTEM: &str = "nixos-system-";
 
 /// What the names of NixOS's and home-manager's configuration begin with.
-const CONFIGURATION: &str = "unit- etc- X-Restart-Triggers- X-Reload-Triggers- hm_";
+const CONFIGURATION: &[&str] = &[
+    "unit-",
+    "etc-",
+    "X-Restart-Triggers-",
+    "X-Reload-Triggers-",
+    "hm_",
+];
 
 /// Extensions of archives, images and other files that sources come as.
-const ARCHIVES: &str = "\
-    7z bz2 crate gem gz img iso jar lz lzma oxt qcow2 rar rpm tar tbz tbz2 tgz txz vsix whl xz zip zst";
+static ARCHIVES: Words = Words::new(
+    "\
+    7z bz2 crate gem gz img iso jar lz lzma oxt qcow2 rar rpm tar tbz tbz2 tgz txz vsix whl xz zip zst",
+);
 
 /// Extensions of configuration, scripts, units, patches and Debian packages.
-const FILES: &str = "\
+static FILES: Words = Words::new(
+    "\
     automount awk bash c cfg cnf conf crt css csv deb desktop device diff dll el env fish gif h hook html ico in ini jpg \
     js json json5 jsonc kdl key link list lock lua md mount netdev network nft nix nspawn nu pam patch path pem php pl \
     plist png policy properties pub py rasi rb rules scm scope scss sed service sh slice socket sql svg swap target \
-    template timer toml ts txt vim xkb xml xsl yaml yml zsh";
+    template timer toml ts txt vim xkb xml xsl yaml yml zsh",
+);
 
 /// Words before a date that belong to the version with it.
-const DATED: &str = "bzr cvs git hg svn unstable";
+static DATED: Words = Words::new("bzr cvs git hg svn unstable");
 
 /// Words without a number that belong to the version that they follow, in any case.
-const SUFFIXES: &str = "\
+static SUFFIXES: Words = Words::new(
+    "\
     alpha beta canary dev dirty final ga git hg incubating lts nightly post pre preview rc release snapshot stable svn \
-    unstable";
+    unstable",
+);
 
 /// Words with a number that do not belong to the version that they follow: platforms, and a few names.
-const NO_VERSIONS: &str = "\
+static NO_VERSIONS: Words = Words::new(
+    "\
     aarch64 amd64 arm64 armv6l armv7l gtk2 gtk3 gtk4 i18n i386 i686 l10n linux64 powerpc64le python2 python3 qt4 qt5 qt6 \
-    riscv64 s390x win32 win64 x11 x64 x86 x86_64";
+    riscv64 s390x win32 win64 x11 x64 x86 x86_64",
+);
 
 /// Outputs of packages in nixpkgs, but for `out`.
-const OUTPUTS: &str = "\
+static OUTPUTS: Words = Words::new(
+    "\
     bin checksum cli common corepack cxxdev data debug debugsource dev dev_doc dev_private devdoc devman dist dnsutils \
     doc docs drivers driversdev examples fd firmware fonts fuse2fs getent hashed headers help host html hwdb include \
     info installedTests jack jit jre kitten lang lib lib32 libgcc libv8 locale locales login man modules mount nc \
     nixsupport npm openapi opencl osmesa p11kit pam plperl plpython3 pltcl py python sandbox scripts shell_integration \
     spirv2dxil src static stubs su swap symbols teflon terminfo test tests tex texdoc texsource themes tlpkg tools \
-    unbundled vlock";
+    unbundled vlock",
+);
 
 #[cfg(test)]
 mod tests {

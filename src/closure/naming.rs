@@ -94,12 +94,6 @@ impl<'a> Naming<'a> {
         number
     }
 
-    /// Returns the number of the name `text`; none where no path is known to have it.
-    pub(super) fn find(&self, text: &str) -> Option<usize> {
-        let number = self.graph.names().find(text);
-        number.or_else(|| self.further_numbers.get(text).copied())
-    }
-
     /// Returns the name with a number.
     pub(super) fn text(&self, name: usize) -> Option<&str> {
         let names = self.graph.names();

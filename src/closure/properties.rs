@@ -5,13 +5,35 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::tests::{Plan, graph, path, records, root, texts};
+use super::tests::{Plan, graph, path, records, root, selection, texts};
 use super::*;
 
-/// Plans without circles but for self-references, of names that collide: packages with outputs and variants, configuration, roots
-/// that are systems and roots that are not.
+/// Plans without circles but for self-references, of roots that are systems and roots that are not.
 fn plans() -> impl Strategy<Value = Plan> {
-    let name = prop_oneof![
+    let root = prop_oneof![
+        "nixos-system-web-01-2[45]\\.05\\.2025010[12]",
+        "[ab](-1|-2)?",
+        Just("etc".to_owned()),
+    ];
+    let references = || proptest::collection::vec(any::<usize>(), 0..5);
+    let roots = proptest::collection::vec((root, 0u64..1000, references()), 2);
+    let size = || prop_oneof![9 => 0u64..1000, 1 => 1u64 << 20..1 << 22];
+    let others = proptest::collection::vec((name(), size(), references()), 2..32);
+    (roots, others).prop_map(|(mut paths, others)| {
+        paths.extend(others);
+        let count = paths.len();
+        for (number, (_, _, references)) in paths.iter_mut().enumerate() {
+            for reference in references {
+                *reference = number + *reference % (count - number);
+            }
+        }
+        paths
+    })
+}
+
+/// Names that collide: of packages with outputs and variants, of configuration.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
         2 => "[ab]",
         4 => "[abA]-(0|1|1\\.0|1-0|1\\.00|2|2pre|2\\.1\\.0)(-dev|-lib|-env|-env-dev)?",
         1 => "[ab]-[12]\\.drv",
@@ -24,26 +46,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             Just("user-environment".to_owned()),
             Just("system-path".to_owned()),
         ],
-    ];
-    let root = prop_oneof![
-        "nixos-system-web-01-2[45]\\.05\\.2025010[12]",
-        "[ab](-1|-2)?",
-        Just("etc".to_owned()),
-    ];
-    let references = || proptest::collection::vec(any::<usize>(), 0..5);
-    let roots = proptest::collection::vec((root, 0u64..1000, references()), 2);
-    let size = || prop_oneof![9 => 0u64..1000, 1 => 1u64 << 20..1 << 22];
-    let others = proptest::collection::vec((name, size(), references()), 2..32);
-    (roots, others).prop_map(|(mut paths, others)| {
-        paths.extend(others);
-        let count = paths.len();
-        for (number, (_, _, references)) in paths.iter_mut().enumerate() {
-            for reference in references {
-                *reference = number + *reference % (count - number);
-            }
-        }
-        paths
-    })
+    ]
 }
 
 /// What is known of each path of a plan, if anything: its output and its recipe.
@@ -69,7 +72,7 @@ fn facts(count: usize) -> impl Strategy<Value = KnownPaths> {
 }
 
 /// A plan with facts of its paths and names selected on each side.
-fn scenes() -> impl Strategy<Value = (Plan, KnownPaths, [Selection; 2])> {
+fn scenes() -> impl Strategy<Value = (Plan, KnownPaths, [Vec<String>; 2])> {
     plans().prop_flat_map(|plan| {
         let facts = facts(plan.len());
         (Just(plan), facts, selections())
@@ -167,9 +170,9 @@ fn paths(groups: &[VersionGroup]) -> BTreeSet<&StorePath> {
     groups.iter().flat_map(|group| &group.paths).collect()
 }
 
-fn selections() -> impl Strategy<Value = [Selection; 2]> {
+fn selections() -> impl Strategy<Value = [Vec<String>; 2]> {
     let names = || proptest::collection::vec(prop_oneof!["[abA]", Just("absent".to_owned())], 0..4);
-    [names(), names()].prop_map(|sides| sides.map(Selection::from_iter))
+    [names(), names()]
 }
 
 proptest! {
@@ -201,7 +204,8 @@ proptest! {
         let facts = known(&plan, &facts, |_| true);
         let graph = graph(&plan);
         let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
-        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
+        let chosen = selected.each_ref().map(|names| selection(&graph, names));
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &chosen[n] });
         let there = diff(before, after, &facts);
 
         let [old, new] = [0, 1].map(|root| reachable(&plan, root));
@@ -274,7 +278,8 @@ proptest! {
         let all = known(&plan, &facts, |_| true);
         let graph = graph(&plan);
         let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
-        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
+        let chosen = selected.each_ref().map(|names| selection(&graph, names));
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &chosen[n] });
         let there = diff(before, after, &all);
         let back = diff(after, before, &all);
         prop_assert_eq!(unexplained(back.clone()), swapped(&unexplained(there.clone())));
@@ -292,10 +297,45 @@ proptest! {
     }
 
     #[test]
+    fn what_is_only_rebuilt_moves_by_nothing_that_is_known_of_it(
+        (names, facts, known) in proptest::collection::vec(name(), 1..24).prop_flat_map(|names| {
+            let facts = facts(names.len());
+            let known = proptest::collection::vec(any::<[bool; 3]>(), names.len());
+            (Just(names), facts, known)
+        }),
+    ) {
+        // Each name once on both sides or once on either, and then known of either or not; what is known goes by the name.
+        let mut plan: Plan = vec![("etc".to_owned(), 1, vec![]), ("etc".to_owned(), 1, vec![])];
+        let mut some = Vec::new();
+        for (name, [shared, old, new]) in names.iter().zip(&known) {
+            let first = names.iter().position(|same| same == name).unwrap();
+            let sides: &[(&[usize], bool)] = if *shared { &[(&[0, 1], *old)] } else { &[(&[0], *old), (&[1], *new)] };
+            for (roots, known) in sides {
+                for root in *roots {
+                    let number = plan.len();
+                    plan[*root].2.push(number);
+                }
+                plan.push((name.clone(), 1, vec![]));
+                some.push(facts[first].clone().filter(|_| *known));
+            }
+        }
+        some.splice(0..0, [None, None]);
+        let graph = graph(&plan);
+        let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
+        let none = Selection::default();
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &none });
+        let there = diff(before, after, &self::known(&plan, &some, |_| true));
+        for list in [&there.changed, &there.added, &there.removed] {
+            prop_assert!(list.is_empty(), "{list:?}");
+        }
+    }
+
+    #[test]
     fn without_facts_looks_and_rules_tell_all(plan in plans(), selected in selections()) {
         let graph = graph(&plan);
         let closures = graph.closures([&root(&plan, 0), &root(&plan, 1)]).unwrap();
-        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &selected[n] });
+        let chosen = selected.each_ref().map(|names| selection(&graph, names));
+        let [before, after] = [0, 1].map(|n| Side { closure: closures.at(n), selected: &chosen[n] });
         let there = diff(before, after, &Facts::default());
         let sides = [0, 1].map(|root| reachable(&plan, root));
         let parse = |number: usize| PackageName::parse(&plan[number].0);
@@ -325,7 +365,7 @@ proptest! {
         }
         // The user's own choice is never silent.
         for name in ["a", "b"] {
-            let chosen = [0, 1].map(|n| selected[n].names().any(|chosen| chosen == name));
+            let chosen = [0, 1].map(|n| selected[n].iter().any(|chosen| chosen == name));
             let present = |side: &BTreeSet<usize>| side.iter().any(|n| parse(*n).package() == name);
             if chosen[0] != chosen[1] && sides.iter().all(present) {
                 let said = there.changed.iter().chain(&there.selection).find(|entry| entry.name == name);

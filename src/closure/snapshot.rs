@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::store_path::is_name_byte;
 use super::{Fact, Facts, Graph, GraphBuilder, GraphError, Recipe, Record, StorePath};
 
 /// The format that is written, and the only one that is read.
@@ -297,10 +298,7 @@ fn parsed(path: &str) -> Result<StorePath, SnapshotError> {
 
 /// Whether a derivation can have an output of this name: what a store path's name is made of.
 fn is_output(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte))
+    !name.is_empty() && name.bytes().all(is_name_byte)
 }
 
 fn check_format(format: u64) -> Result<(), SnapshotError> {

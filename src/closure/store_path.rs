@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const DIGEST_LEN: usize = 32;
 
 /// The most characters a store path's name may have; see "Store Path" in the Nix manual.
-const MAX_NAME_LEN: usize = 211;
+pub(super) const MAX_NAME_LEN: usize = 211;
 
 /// Nix's base 32 alphabet: no `e`, `o`, `u`, `t`.
 const BASE32: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
@@ -98,13 +98,15 @@ fn check(text: &str) -> Result<usize, StorePathReason> {
     if name.is_empty() || name.len() > MAX_NAME_LEN {
         return Err(StorePathReason::NameLength);
     }
-    if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b))
-    {
+    if !name.bytes().all(is_name_byte) {
         return Err(StorePathReason::NameCharacter);
     }
     Ok(dir.len())
+}
+
+/// Returns whether a path's name may have the character.
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte)
 }
 
 /// Why a text is not a store path.

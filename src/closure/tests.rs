@@ -55,11 +55,19 @@ pub(super) fn root(plan: &Plan, number: usize) -> StorePath {
     store_path(number, &plan[number].0)
 }
 
+/// Selects all paths that look like packages of these names.
+pub(super) fn selection<S: AsRef<str>>(graph: &Graph, names: &[S]) -> Selection {
+    let known = names
+        .iter()
+        .filter_map(|name| graph.names().find(name.as_ref()));
+    Selection(known.flat_map(|name| graph.names().paths(name)).collect())
+}
+
 /// Diffs path 0 against path 1 of a plan; `selected` are the names on each side.
 fn diff_of(plan: &Plan, selected: [&[&str]; 2]) -> ClosureDiff {
     let graph = graph(plan);
     let closures = graph.closures([&root(plan, 0), &root(plan, 1)]).unwrap();
-    let [before, after] = selected.map(|names| names.iter().copied().collect::<Selection>());
+    let [before, after] = selected.map(|names| selection(&graph, names));
     diff(
         Side {
             closure: closures.at(0),
@@ -597,6 +605,67 @@ fn what_derivations_say_goes_before_what_names_look_like() {
 }
 
 #[test]
+fn what_is_known_of_some_paths_of_a_package_moves_no_version() {
+    // The names of two rebuilt paths and of one on both sides, and what the derivation of each of the two says.
+    type Known = Option<(&'static str, Option<&'static str>)>;
+    let dev: Known = Some(("out", Some("1.0-dev")));
+    let script: Known = Some(("out", Some("1")));
+    let table: [(&str, Option<&str>, [Known; 2]); 8] = [
+        ("script", None, [script, script]),
+        ("script", None, [None, script]),
+        ("script", None, [script, None]),
+        ("script", Some("script"), [script, script]),
+        ("script", None, [script, Some(("out", None))]),
+        ("a-1.0-dev", None, [dev, dev]),
+        ("a-1.0-dev", None, [None, dev]),
+        ("a-1.0-dev", Some("a-1.0"), [dev, dev]),
+    ];
+    let lines = table.map(|(name, shared, known)| {
+        let mut plan = plan(&[
+            ("root", 1, &[2]),
+            ("root", 1, &[3]),
+            (name, 1, &[]),
+            (name, 1, &[]),
+        ]);
+        if let Some(shared) = shared {
+            plan.push((shared.to_owned(), 1, Vec::new()));
+            plan[0].2.push(4);
+            plan[1].2.push(4);
+        }
+        let facts = known.iter().zip(2..).filter_map(|(known, number)| {
+            let (output, version) = (*known)?;
+            let recipe = Recipe {
+                version: version.map(str::to_owned),
+                ..Recipe::default()
+            };
+            Some((number, output, recipe))
+        });
+        let text = summary(&diff_knowing(&plan, &facts.collect::<Vec<_>>()));
+        let lines = text.lines().filter(|line| !line.contains(": root ["));
+        let lines: Vec<&str> = lines.take_while(|line| !line.starts_with('+')).collect();
+        format!("{name} {shared:?} {known:?}\n    {}", lines.join("; "))
+    });
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    script None [Some(("out", Some("1"))), Some(("out", Some("1")))]
+        rebuilt: script [1 x1] -> [1 x1] rebuilt yes +0 Inputs
+    script None [None, Some(("out", Some("1")))]
+        rebuilt: script [<none> x1] -> [<none> x1] rebuilt yes +0 Unknown
+    script None [Some(("out", Some("1"))), None]
+        rebuilt: script [<none> x1] -> [<none> x1] rebuilt yes +0 Unknown
+    script Some("script") [Some(("out", Some("1"))), Some(("out", Some("1")))]
+        rebuilt: script [<none> x2] -> [<none> x2] rebuilt yes +0 Inputs
+    script None [Some(("out", Some("1"))), Some(("out", None))]
+        changed: script [1 x1] -> [<none> x1] changed yes +0
+    a-1.0-dev None [Some(("out", Some("1.0-dev"))), Some(("out", Some("1.0-dev")))]
+        rebuilt: a [1.0-dev x1] -> [1.0-dev x1] rebuilt yes +0 Inputs
+    a-1.0-dev None [None, Some(("out", Some("1.0-dev")))]
+        rebuilt: a [1.0 (dev) x1] -> [1.0 (dev) x1] rebuilt yes +0 Unknown
+    a-1.0-dev Some("a-1.0") [Some(("out", Some("1.0-dev"))), Some(("out", Some("1.0-dev")))]
+        rebuilt: a [1.0 (dev out) x2] -> [1.0 (dev out) x2] rebuilt yes +0 Inputs
+    "#);
+}
+
+#[test]
 fn a_rebuild_has_a_cause() {
     // Paths of one package before and after: output and patches where the derivation is known.
     type Paths = &'static [(&'static str, Option<&'static [&'static str]>)];
@@ -821,7 +890,7 @@ fn one_side_alone_is_all_new_or_all_gone() {
     let plan = plan(&[("root-1", 1, &[1]), ("lib-1", 5, &[])]);
     let graph = graph(&plan);
     let closures = graph.closures([&root(&plan, 0)]).unwrap();
-    let selected = ["lib"].into_iter().collect();
+    let selected = selection(&graph, &["lib"]);
     let none = Selection::default();
     let there = Side {
         closure: closures.at(0),

@@ -30,11 +30,6 @@ pub fn order(a: Option<&str>, b: Option<&str>) -> Option<Ordering> {
     (!hash || at_end(&a) || at_end(&b)).then(|| a.cmp(&b))
 }
 
-/// Returns how `a` and `b` stand to each other as [`order`] says; equal where there is no order.
-pub fn compare_values(a: Option<&str>, b: Option<&str>) -> Ordering {
-    order(a, b).unwrap_or(Ordering::Equal)
-}
-
 /// Returns how `a` and `b` are sorted: as [`order`] says, and where there is no order by their text, none first.
 ///
 /// This order is total: it is [`Ordering::Equal`] for the same text only.
