@@ -1017,3 +1017,42 @@ proptest! {
         prop_assert!(!text.chars().any(|c| c != '\n' && super::clean::is_unseen(c)), "{:?}", text);
     }
 }
+
+#[test]
+fn of_many_upgrades_those_that_came_along_stand_apart() {
+    let news = [
+        up("linux", "6.6.32", "6.6.35"),
+        up("major", "1.9", "2.0"),
+        up("vim", "9.0", "9.1").chosen(Selected::Yes),
+    ];
+    let told = |count: usize, view| {
+        let along = (news.len()..count).map(|n| up(&format!("lib{n:02}"), "1.0", "1.1"));
+        let diff = ClosureDiff {
+            changed: along.chain(news.iter().cloned()).collect(),
+            ..ClosureDiff::default()
+        };
+        text(&diff, view)
+    };
+    let title = "Upgraded along with others";
+    assert!(!told(40, DEFAULT).contains(title));
+    let many = told(41, DEFAULT);
+    let (first, along) = many.split_once(title).unwrap();
+    assert!(
+        ["linux", "major", "vim"]
+            .iter()
+            .all(|name| first.contains(name))
+    );
+    assert_eq!(
+        (first.matches("lib").count(), along.matches("lib").count()),
+        (0, 38)
+    );
+    let by_size = DiffView {
+        sort: DiffSort::Size,
+        ..DEFAULT
+    };
+    assert!(
+        [ALL, by_size]
+            .iter()
+            .all(|view| !told(41, *view).contains(title))
+    );
+}

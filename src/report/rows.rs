@@ -137,6 +137,17 @@ impl<'a> Row<'a> {
         row
     }
 
+    /// Returns whether it is what a reader looks at last: an upgrade that nobody selected, without a new major version. Of the
+    /// kernel and of the system any one is news.
+    pub(super) fn came_along(&self) -> bool {
+        let is_news = self.name == "linux" || self.name.starts_with("nixos-system-");
+        self.change == Change::Upgraded
+            && !is_news
+            && self.selected == Selected::No
+            && self.jump > Jump::Major
+            && self.notes.is_empty()
+    }
+
     /// Returns nvd's two letters: what became of it, and whether the user selected it.
     pub(super) fn tag(&self) -> String {
         let change = match self.change {

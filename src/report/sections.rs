@@ -14,6 +14,9 @@ use super::{DiffSort, DiffView};
 /// How many names a list has at most, and how many packages of which nothing but unnamed attributes changed have rows.
 const MOST: usize = 12;
 
+/// How many version changes stand together.
+const ROWS: usize = 40;
+
 /// How many names of one kind of configuration are all told.
 const FEW: usize = 5;
 
@@ -39,20 +42,22 @@ pub(super) enum Section<'a> {
 }
 
 /// Returns nvd's sections, then ours.
-pub(super) fn sections(diff: &ClosureDiff, view: DiffView) -> Vec<Section<'_>> {
+pub(super) fn sections<'a>(diff: &'a ClosureDiff, view: DiffView) -> Vec<Section<'a>> {
     let mut out = Vec::new();
-    let rows = Rows::of(diff, view);
-    for (title, rows) in [
-        ("Version changes", rows.changed),
-        ("Selection state changes", rows.selection),
-        ("Added packages", rows.added),
-        ("Removed packages", rows.removed),
-    ] {
-        if !rows.is_empty() {
-            let title = title.to_owned();
-            out.push(Section::Rows { title, rows });
-        }
-    }
+    let mut rows = Rows::of(diff, view);
+    let along = came_along(&mut rows.changed, view);
+    let section = |title: &str, rows: Vec<Row<'a>>| {
+        let title = title.to_owned();
+        (!rows.is_empty()).then_some(Section::Rows { title, rows })
+    };
+    out.extend(section("Version changes", rows.changed));
+    out.extend(section(
+        "Upgraded along with others, to no new major version",
+        along,
+    ));
+    out.extend(section("Selection state changes", rows.selection));
+    out.extend(section("Added packages", rows.added));
+    out.extend(section("Removed packages", rows.removed));
     if out.is_empty() {
         out.push(Section::Note(
             "No version or selection state changes.".to_owned(),
@@ -62,6 +67,15 @@ pub(super) fn sections(diff: &ClosureDiff, view: DiffView) -> Vec<Section<'_>> {
     out.extend(configuration(&diff.configuration, view));
     out.extend(left_out(diff, view).map(Section::Note));
     out
+}
+
+/// Takes out of many `rows` those that a reader looks at last, so that the others are seen: a new release moves hundreds of
+/// packages. Rows in another order than that of names are wanted in it.
+fn came_along<'a>(rows: &mut Vec<Row<'a>>, view: DiffView) -> Vec<Row<'a>> {
+    if view.all || view.sort != DiffSort::Name || rows.len() <= ROWS {
+        return Vec::new();
+    }
+    rows.extract_if(.., |row| row.came_along()).collect()
 }
 
 /// Writes nvd's sections, then ours.

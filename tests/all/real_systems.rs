@@ -481,43 +481,43 @@ fn what_is_said_of_a_release() {
     <<< /nix/store/xkdw5pw27qs1r263wr6i0hc7av9g6r60-nixos-system-server-19.03.20190711.f0fdbd8
     >>> /nix/store/pqb1i2k0532hg3pnv93r782mx48pbh3h-nixos-system-server-19.09.20191003.3ba0d9f
     Version changes:
-    [U.]  #001  alsa-lib                          1.1.8 -> 1.1.9
-    [U.]  #002  at-spi2-atk                       2.30.0 -> 2.32.0
-    [U.]  #003  at-spi2-core                      2.30.0 -> 2.32.1
-    [U.]  #004  atk                               2.30.0 -> 2.32.0
-    [U.]  #005  audit                             2.8.4 -> 2.8.5
-    [U.]  #006  aws-c-common                      0.3.2 -> 0.3.11
-    [U.]  #007  aws-checksums                     0.1.2 -> 0.1.3
-    [U.]  #008  aws-sdk-cpp                       1.7.53 -> 1.7.90
-    [U*]  #009  bind                              9.12.4-P2 -> 9.14.4
-    [C.]  #010  bison                             2.7.1, 3.3.2 -> 2.7.1, 3.4.2
-    [U.]  #011  boehm-gc                          8.0.2 x2 -> 8.0.4 x2
-    [C.]  #012  boost                             1.67_0 -> 1.67.0
-    [U*]  #013  borgbackup                        1.1.9 -> 1.1.10
-    [U.]  #014  btrfs-progs                       4.20.1 -> 5.2.1
-    [U*]  #015  coreutils                         8.30 x2 -> 8.31 x2
-    [U.]  #016  cracklib                          2.9.6 -> 2.9.7
-    [U.]  #017  cryptsetup                        2.0.6 -> 2.1.0
-    [U.]  #018  cups                              2.2.10 -> 2.2.12
-    [U*]  #019  curl                              7.64.0 -> 7.65.3
-    [U*]  #020  dbus                              1.12.12 -> 1.12.16
-    [U.]  #021  dconf                             0.30.1 -> 0.32.0
-    [U*]  #022  desktop-file-utils                0.23 -> 0.24
-    [U*]  #023  dhcpcd                            7.1.1 -> 8.0.6
-    [U.]  #024  docbook-xsl-ns                    1.79.1 -> 1.79.2
-    [U.]  #025  docbook5                          5.0 -> 5.0.1
-    [U*]  #026  docker (4 packages)               18.09.7 -> 19.03.2
+    [U*]  #01  bind                  9.12.4-P2 -> 9.14.4
+    [C.]  #02  bison                 2.7.1, 3.3.2 -> 2.7.1, 3.4.2
+    [C.]  #03  boost                 1.67_0 -> 1.67.0
+    [U*]  #04  borgbackup            1.1.9 -> 1.1.10
+    [U.]  #05  btrfs-progs           4.20.1 -> 5.2.1
+    [U*]  #06  coreutils             8.30 x2 -> 8.31 x2
+    [U*]  #07  curl                  7.64.0 -> 7.65.3
+    [U*]  #08  dbus                  1.12.12 -> 1.12.16
+    [U*]  #09  desktop-file-utils    0.23 -> 0.24
+    [U*]  #10  dhcpcd                7.1.1 -> 8.0.6
+    [U*]  #11  docker (4 packages)   18.09.7 -> 19.03.2
           selected: docker
-    [U*]  #027  e2fsprogs                         1.44.5 -> 1.45.3
-    [U.]  #028  editline                          1.16.0 -> 1.16.1
-    [U.]  #029  expat                             2.2.6 -> 2.2.7
-    [U*]  #030  findutils                         4.6.0 -> 4.7.0
-    [U.]  #031  flac                              1.3.2 -> 1.3.3
-    [U.]  #032  freetype                          2.9.1 -> 2.10.1
-    [C*]  #033  fuse                              2.9.9, 3.4.1 -> 2.9.9, 3.6.2
-    [U*]  #034  gawk                              4.2.1 -> 5.0.1
-    [U.]  #035  gcc                               7.4.0 -> 8.3.0
-    [U.]  #036  gdb                               8.2.1 -> 8.3
+    [U*]  #12  e2fsprogs             1.44.5 -> 1.45.3
+    [U*]  #13  findutils             4.6.0 -> 4.7.0
+    [C*]  #14  fuse                  2.9.9, 3.4.1 -> 2.9.9, 3.6.2
+    [U*]  #15  gawk                  4.2.1 -> 5.0.1
+    [U.]  #16  gcc                   7.4.0 -> 8.3.0
+    [U*]  #17  git                   2.19.2 x2 -> 2.23.0
+    [C*]  #18  glibc                 2.27 x2 -> 2.27
+    [U*]  #19  gnutar                1.31 -> 1.32
+    [C.]  #20  go                    1.4-bootstrap-20161024, 1.11.6 -> 1.4-bootstrap-20161024, 1.12.9
+    [U*]  #21  grafana               6.2.5 -> 6.4.1
+    [U.]  #22  iana-etc              20181219 -> 20190731
+    [U.]  #23  icu4c                 59.1 -> 64.2
+    [U*]  #24  iproute2              4.20.0 -> 5.2.0
+    [U*]  #25  iptables              1.8.2 -> 1.8.3
+    [U*]  #26  iputils               20180629 -> 20190709
+    [U.]  #27  iso-codes             3.79 -> 4.3
+    [U*]  #28  kexec-tools           2.0.18 -> 2.0.20
+    [U*]  #29  kmod                  25 -> 26
+    [U*]  #30  less                  530 -> 551
+    [U.]  #31  libbytesize           1.4 -> 2.1
+    [U*]  #32  libcap                2.26 -> 2.27
+    [U.]  #33  libedit               20180525-3.1 -> 20190324-3.1
+    [U.]  #34  libgudev              232 -> 233
+    [U.]  #35  libndctl              63 -> 66
+    [U*]  #36  libressl              2.8.3 -> 2.9.2
     ");
     let families: Vec<String> = update.diff().families.iter().map(family).collect();
     insta::assert_snapshot!(families.join("\n"), @r#"
@@ -534,7 +534,7 @@ fn rows_of_nvd_that_are_told_otherwise() {
     insta::assert_snapshot!(counts.join("\n"), @"
     nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 19 lines
     nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 15 lines
-    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 234 lines
+    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 235 lines
     ");
     let otherwise = updates.each_ref().map(Update::told_otherwise);
     insta::assert_snapshot!(otherwise.join("\n"), @"
