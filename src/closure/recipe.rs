@@ -109,6 +109,7 @@ impl<'a> RawRecipe<'a> {
 
 /// A derivation with what it is built from masked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// `pname`, where it says so.
     pub pname: Option<String>,

@@ -1056,3 +1056,26 @@ fn of_many_upgrades_those_that_came_along_stand_apart() {
             .all(|view| !told(41, *view).contains(title))
     );
 }
+
+#[test]
+fn what_is_long_pushes_nothing_away() {
+    let name = "long-".repeat(30);
+    let diff = ClosureDiff {
+        changed: vec![up(&name, "1.0", "1.1"), up("short", "1.0", "1.1")],
+        rebuilt: vec![own(
+            "flagged",
+            OwnChange {
+                flags_added: vec!["é".repeat(5000)],
+                ..OwnChange::default()
+            },
+        )],
+        ..ClosureDiff::default()
+    };
+    let told = text(&diff, ALL);
+    assert!(told.contains("[U.]  #2  short  1.0 -> 1.1\n"), "{told}");
+    assert!(told.contains(&format!("{name}  1.0 -> 1.1\n")), "{told}");
+    assert!(
+        told.lines().all(|line| line.chars().count() < 200),
+        "{told}"
+    );
+}

@@ -503,7 +503,7 @@ fn own_change(own: &OwnChange, all: bool) -> Vec<Note> {
         let signs = [("+", added), ("-", removed)];
         let words = signs
             .into_iter()
-            .flat_map(|(sign, list)| list.iter().map(move |text| format!("{sign} {text}")));
+            .flat_map(|(sign, list)| list.iter().map(move |text| format!("{sign} {}", cut(text))));
         let mut words: Vec<String> = words.collect();
         // What mends a hole is what a reader looks for, and must not be what is left out.
         words.sort_by_key(|word| !is_security(word));
@@ -526,6 +526,15 @@ fn own_change(own: &OwnChange, all: bool) -> Vec<Note> {
         names: first_of(words, most),
     })
     .collect()
+}
+
+/// Returns `text`, or of a long one the beginning: a flag can be a whole script.
+fn cut(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// Returns notes as words of their row where they are short, else as they are.

@@ -63,9 +63,9 @@ pub(super) fn wrapped(head: &str, items: &[String]) -> Vec<String> {
     lines
 }
 
-/// Returns how wide a column of `names` is. No name in a store is longer than 211 characters; one from elsewhere that is has no say.
+/// Returns how wide a column of `names` is. A long name has no say, or it would push away what follows all the others.
 pub(super) fn column<'a>(names: impl Iterator<Item = &'a str>) -> usize {
-    const MOST: usize = 211;
+    const MOST: usize = 60;
     let widths = names.map(|name| name.chars().count());
     widths.filter(|width| *width <= MOST).max().unwrap_or(0)
 }
