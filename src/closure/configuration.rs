@@ -45,12 +45,21 @@ pub(super) struct Traits {
     pub(super) root: bool,
 }
 
+/// Returns whether a store path of this name is configuration or a whole system whatever its derivation says of it: nobody need ask.
+pub fn names_configuration(name: &str) -> bool {
+    is_always(name) || is_system(name) || name.starts_with("darwin-system-")
+}
+
+fn is_always(name: &str) -> bool {
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Returns whether `name` is configuration. Systems are told by [`is_system`] and are not meant here.
 ///
 /// What has a version is a package, and so are what the user chose and what the comparison is about; all other names without a
 /// version are files that a configuration writes. A few names are configuration whatever is true of them.
 pub(super) fn is_configuration(name: &str, traits: Traits) -> bool {
-    if NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+    if is_always(name) {
         return true;
     }
     if traits.versioned || traits.root {
@@ -165,6 +174,21 @@ mod tests {
         linux versioned: package
         initrd-linux versioned: package
         ");
+    }
+
+    #[test]
+    fn of_what_is_never_a_package_nobody_asks() {
+        for (name, expected) in [
+            ("nixos-system-web-01-25.05", true),
+            ("darwin-system-25.05", true),
+            ("darwin-system", true),
+            ("system-path", true),
+            ("unit-nginx.service", true),
+            ("linux-6.6.32", false),
+            ("backup.sh", false),
+        ] {
+            assert_eq!(names_configuration(name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -127,10 +127,10 @@ pub struct Entry {
     /// Why it was rebuilt: set in [`ClosureDiff::rebuilt`] and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// What of its own derivation changed, where that is known of both sides and something did: of a rebuilt package, all of it; of
+    /// What of its own derivation changed, where that is known of both sides and something did. Boxed, for of thousands few have one. of a rebuilt package, all of it; of
     /// one whose version moved, where one derivation on each side can be meant.
     #[serde(default)]
-    pub own: Option<OwnChange>,
+    pub own: Option<Box<OwnChange>>,
     /// Why a big newcomer is there: the packages on a shortest way to it, the root first, the newcomer's own left out. Only the
     /// biggest of [`ClosureDiff::added`] have it: 20 at most, of 1 MiB at least.
     #[serde(default)]

@@ -86,7 +86,7 @@ impl<'a, 'n> Pair<'a, 'n> {
         let (cause, own) = cause(self, change);
         let entry = Entry {
             cause: (change == Change::Rebuilt).then_some(cause),
-            own,
+            own: own.map(Box::new),
             ..self.entry(change, sized)
         };
         match change {

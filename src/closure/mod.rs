@@ -29,6 +29,7 @@ pub mod version;
 mod via;
 
 pub use closures::{Closure, Closures, Selection};
+pub use configuration::names_configuration;
 pub use diff::{Cause, Change, ClosureDiff, Entry, Family, FamilyKind, Selected, VersionGroup};
 pub use differ::{Differ, Side, diff};
 pub use graph::{Graph, GraphBuilder, GraphError, PathId, Record};

@@ -131,7 +131,7 @@ fn swapped(diff: &ClosureDiff) -> ClosureDiff {
             change: change(entry.change),
             selected: selected(entry.selected),
             size_delta: entry.size_delta.map(|size| -size),
-            own: entry.own.as_ref().map(own),
+            own: entry.own.as_deref().map(own).map(Box::new),
             ..entry.clone()
         };
         entries.iter().map(swap).collect()

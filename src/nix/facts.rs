@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::closure::{Fact, Facts, Graph, PathId, RawRecipe, Recipe, StorePath};
+use crate::closure::{
+    Fact, Facts, Graph, PathId, RawRecipe, Recipe, StorePath, names_configuration,
+};
 
 use super::Nix;
 use super::derivation_file::{self, DerivationFile, Malformed};
@@ -17,12 +19,15 @@ impl Nix {
     /// be read, nothing is known.
     ///
     /// Derivations are read where their paths say, whatever the store is: a derivation's path is a hash of its content. Most
-    /// often one is not there because its path was substituted, or because it was collected as garbage.
+    /// often one is not there because its path was substituted, or because it was collected as garbage. Of configuration nothing
+    /// is asked: a system's derivation names all that it is put together from, and is by far the largest.
     pub async fn facts(&self, graph: &Graph, paths: impl IntoIterator<Item = PathId>) -> Facts {
         // By derivation, so that each is read once.
         let mut wanted: BTreeMap<StorePath, Vec<StorePath>> = BTreeMap::new();
         for id in paths {
-            if let (Some(path), Some(deriver)) = (graph.path(id), graph.deriver(id)) {
+            if let (Some(path), Some(deriver)) = (graph.path(id), graph.deriver(id))
+                && !names_configuration(path.name())
+            {
                 wanted
                     .entry(deriver.clone())
                     .or_default()

@@ -372,7 +372,7 @@ mod tests {
                 selected: Selected::No,
                 size_delta: None,
                 cause: Some(Cause::Own),
-                own: Some(OwnChange {
+                own: Some(Box::new(OwnChange {
                     flags_added: words(&[
                         "--mirror=https://a:pw@example.org/x",
                         "--mirror=https://b:pw@example.org/x",
@@ -381,7 +381,7 @@ mod tests {
                     ]),
                     flags_removed: words(&["--mirror=https://c@example.org/x"]),
                     ..OwnChange::default()
-                }),
+                })),
                 via: None,
             }],
             ..ClosureDiff::default()

@@ -78,7 +78,7 @@ fn rebuilt(name: &str, cause: Cause) -> Entry {
 
 fn own(name: &str, own: OwnChange) -> Entry {
     Entry {
-        own: Some(own),
+        own: Some(Box::new(own)),
         ..rebuilt(name, Cause::Own)
     }
 }
@@ -681,7 +681,7 @@ fn what_mends_a_hole_comes_first_and_what_all_share_is_one_row() {
 #[test]
 fn an_upgrade_says_which_holes_it_mends() {
     let moved = |name: &str, parts: &[&str]| Entry {
-        own: Some(changed_by_itself(parts)),
+        own: Some(Box::new(changed_by_itself(parts))),
         ..up(name, "1.0", "1.1")
     };
     let kde: Vec<Entry> = ["ark", "dolphin", "kate", "kwin"]
@@ -697,7 +697,7 @@ fn an_upgrade_says_which_holes_it_mends() {
         )],
         ..ClosureDiff::default()
     };
-    diff.changed[1].own = Some(changed_by_itself(&["patches+ CVE-2026-2.patch"]));
+    diff.changed[1].own = Some(Box::new(changed_by_itself(&["patches+ CVE-2026-2.patch"])));
     diff.changed.push(moved(
         "perl",
         &[

@@ -127,8 +127,8 @@ impl<'a> Row<'a> {
     /// below.
     pub(super) fn with_own_change(entry: &'a Entry, view: DiffView) -> Self {
         let mut row = Self::of(entry, view);
-        row.weight = Weight::of(entry.own.as_ref());
-        let own = entry.own.as_ref().map(|own| own_change(own, view.all));
+        row.weight = Weight::of(entry.own.as_deref());
+        let own = entry.own.as_deref().map(|own| own_change(own, view.all));
         let (words, notes) = brief(own.unwrap_or_default());
         if !words.is_empty() {
             row.what = format!("{}: {words}", row.what);
@@ -259,7 +259,7 @@ pub(super) fn alike<'a>(entries: &mut Vec<&'a Entry>, view: DiffView) -> Vec<Row
     let is_general = |own: &&OwnChange| {
         own.sources.is_empty() && own.patches_added.is_empty() && own.patches_removed.is_empty()
     };
-    let general = |entry: &&'a Entry| entry.own.as_ref().filter(is_general);
+    let general = |entry: &&'a Entry| entry.own.as_deref().filter(is_general);
     let mut alike: BTreeMap<&OwnChange, Vec<&Entry>> = BTreeMap::new();
     for entry in entries.iter().filter(|_| !view.all) {
         if let Some(own) = general(entry) {
@@ -298,7 +298,7 @@ pub(super) fn alike<'a>(entries: &mut Vec<&'a Entry>, view: DiffView) -> Vec<Row
 
 /// Returns whether more is known to have changed of a derivation than attributes, of which a reader does not see what they hold.
 pub(super) fn tells(entry: &Entry) -> bool {
-    Weight::of(entry.own.as_ref()) != Weight::Attributes
+    Weight::of(entry.own.as_deref()) != Weight::Attributes
 }
 
 /// Returns whether `view` asks for `entry`.
@@ -396,7 +396,7 @@ impl<'a> Folded<'a> {
 
 /// Returns whether the row of a family of one version says of `entry` what its own would.
 fn is_told_by(family: &Family, entry: &Entry) -> bool {
-    if Weight::of(entry.own.as_ref()) == Weight::Security {
+    if Weight::of(entry.own.as_deref()) == Weight::Security {
         return false;
     }
     let is = |groups: &[VersionGroup], version: &str| matches!(groups, [one] if one.version.as_deref() == Some(version));
