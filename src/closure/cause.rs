@@ -146,45 +146,13 @@ impl<'a> Causes<'a> {
 
 /// Returns how many things a change lists; at least 1, for it is one.
 fn size(change: &OwnChange) -> usize {
-    let OwnChange {
-        sources,
-        patches_added,
-        patches_removed,
-        flags_added,
-        flags_removed,
-        dependencies_added,
-        dependencies_removed,
-        attributes,
-    } = change;
-    [
-        sources,
-        patches_added,
-        patches_removed,
-        flags_added,
-        flags_removed,
-        dependencies_added,
-        dependencies_removed,
-        attributes,
-    ]
-    .into_iter()
-    .map(Vec::len)
-    .sum::<usize>()
-    .max(1)
+    change.lists().map(Vec::len).iter().sum::<usize>().max(1)
 }
 
 /// Adds `more` to `all`, each thing once and in order.
-fn merge(all: &mut OwnChange, more: OwnChange) {
-    for (all, more) in [
-        (&mut all.sources, more.sources),
-        (&mut all.patches_added, more.patches_added),
-        (&mut all.patches_removed, more.patches_removed),
-        (&mut all.flags_added, more.flags_added),
-        (&mut all.flags_removed, more.flags_removed),
-        (&mut all.dependencies_added, more.dependencies_added),
-        (&mut all.dependencies_removed, more.dependencies_removed),
-        (&mut all.attributes, more.attributes),
-    ] {
-        all.extend(more);
+fn merge(all: &mut OwnChange, mut more: OwnChange) {
+    for (all, more) in all.lists_mut().into_iter().zip(more.lists_mut()) {
+        all.append(more);
         all.sort_unstable();
         all.dedup();
     }

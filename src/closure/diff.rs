@@ -214,6 +214,18 @@ impl ClosureDiff {
         .flatten()
     }
 
+    /// Returns the lists of entries, in the order of [`entries`](Self::entries).
+    pub fn lists_mut(&mut self) -> [&mut Vec<Entry>; 6] {
+        [
+            &mut self.changed,
+            &mut self.added,
+            &mut self.removed,
+            &mut self.selection,
+            &mut self.rebuilt,
+            &mut self.configuration,
+        ]
+    }
+
     /// Returns whether nothing changes: neither a path nor a selection.
     pub fn is_empty(&self) -> bool {
         self.entries().next().is_none()

@@ -126,14 +126,7 @@ impl<'a> Differ<'a> {
                 .put(&mut diff, true, |pair, change| causes.of(pair, change));
         }
         // Numbers of names follow their order but for those that only derivations tell.
-        for list in [
-            &mut diff.changed,
-            &mut diff.added,
-            &mut diff.removed,
-            &mut diff.selection,
-            &mut diff.rebuilt,
-            &mut diff.configuration,
-        ] {
+        for list in diff.lists_mut() {
             list.sort_by(|a, b| a.name.cmp(&b.name));
         }
         self.explain(&mut diff, after, &apart);

@@ -31,10 +31,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::store_path::{DIGEST_LEN, is_name_byte};
 use super::{Known, PackageName, StorePath};
-
-/// The number of characters of the digest at the start of a store path's base name.
-const DIGEST_LEN: usize = 32;
 
 /// What stands for a package's own version in its texts.
 const VERSION_MASK: &str = "<version>";
@@ -245,14 +243,9 @@ impl Recipe {
         own.attributes
             .extend(attributes.map(|(name, _, _)| name.clone()));
 
-        for names in [
-            &mut own.sources,
-            &mut own.patches_added,
-            &mut own.patches_removed,
-            &mut own.attributes,
-        ] {
-            names.sort_unstable();
-            names.dedup();
+        for list in own.lists_mut() {
+            list.sort_unstable();
+            list.dedup();
         }
         (own != OwnChange::default()).then_some(own)
     }
@@ -504,9 +497,7 @@ impl<'a> Mask<'a> {
             // Letters that may be part of a name can follow it.
             Some((name, role)) if after.starts_with(name) => (name.len(), *role),
             _ => {
-                let is_of_name =
-                    |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(byte);
-                let len = after.bytes().take_while(is_of_name).count();
+                let len = after.bytes().take_while(|byte| is_name_byte(*byte)).count();
                 StorePath::parse(&format!("{}{digest}-{}", self.prefix, after.get(..len)?)).ok()?;
                 (len, Role::Foreign)
             }
@@ -665,6 +656,56 @@ pub struct OwnChange {
     /// Other attributes that differ, by name; those of flags and dependencies of which only the order, the place, the output or the
     /// number differs, too.
     pub attributes: Vec<String>,
+}
+
+impl OwnChange {
+    /// Returns all its lists.
+    pub fn lists(&self) -> [&Vec<String>; 8] {
+        let Self {
+            sources,
+            patches_added,
+            patches_removed,
+            flags_added,
+            flags_removed,
+            dependencies_added,
+            dependencies_removed,
+            attributes,
+        } = self;
+        [
+            sources,
+            patches_added,
+            patches_removed,
+            flags_added,
+            flags_removed,
+            dependencies_added,
+            dependencies_removed,
+            attributes,
+        ]
+    }
+
+    /// Returns all its lists, in the order of [`lists`](Self::lists).
+    pub fn lists_mut(&mut self) -> [&mut Vec<String>; 8] {
+        let Self {
+            sources,
+            patches_added,
+            patches_removed,
+            flags_added,
+            flags_removed,
+            dependencies_added,
+            dependencies_removed,
+            attributes,
+        } = self;
+        [
+            sources,
+            patches_added,
+            patches_removed,
+            flags_added,
+            flags_removed,
+            dependencies_added,
+            dependencies_removed,
+            attributes,
+        ]
+    }
 }
 
 /// What the store knows of a path by its derivation.

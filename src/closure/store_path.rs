@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The number of characters of the digest at the start of a base name (160 bits in base 32).
-const DIGEST_LEN: usize = 32;
+pub(super) const DIGEST_LEN: usize = 32;
 
 /// The most characters a store path's name may have; see "Store Path" in the Nix manual.
 pub(super) const MAX_NAME_LEN: usize = 211;

@@ -79,25 +79,9 @@ impl Redactor {
 
     /// Hides secrets and user names in URLs in what derivations say, which is foreign text too: flags may hold any.
     pub fn diff(&self, diff: &mut ClosureDiff) {
-        let ClosureDiff {
-            changed,
-            added,
-            removed,
-            selection,
-            rebuilt,
-            configuration,
-            ..
-        } = diff;
-        let entries = [changed, added, removed, selection, rebuilt, configuration];
-        for own in entries.into_iter().flatten().filter_map(|e| e.own.as_mut()) {
-            for words in [
-                &mut own.sources,
-                &mut own.patches_added,
-                &mut own.patches_removed,
-                &mut own.flags_added,
-                &mut own.flags_removed,
-                &mut own.attributes,
-            ] {
+        let entries = diff.lists_mut().into_iter().flatten();
+        for own in entries.filter_map(|entry| entry.own.as_deref_mut()) {
+            for words in own.lists_mut() {
                 for word in &mut *words {
                     *word = self.without_secrets(word);
                 }
@@ -380,6 +364,7 @@ mod tests {
                         "--token=s3cr3t",
                     ]),
                     flags_removed: words(&["--mirror=https://c@example.org/x"]),
+                    dependencies_added: words(&["https://a:pw@example.org/x", "zlib"]),
                     ..OwnChange::default()
                 })),
                 via: None,
@@ -388,12 +373,20 @@ mod tests {
         };
         Redactor::new(vec!["s3cr3t".to_owned()], Vec::new()).diff(&mut diff);
         let own = diff.rebuilt[0].own.as_ref().unwrap();
-        insta::assert_snapshot!([&*own.flags_added, &["-".to_owned()], &*own.flags_removed].concat().join("\n"), @"
+        insta::assert_snapshot!([
+                &*own.flags_added,
+                &["-".to_owned()],
+                &*own.flags_removed,
+                &*own.dependencies_added,
+            ]
+            .concat().join("\n"), @"
         --mirror=https://example.org/x
         --timeout=30s
         --token=***
         -
         --mirror=https://example.org/x
+        https://example.org/x
+        zlib
         ");
     }
 

@@ -575,19 +575,7 @@ impl Report {
     /// Does something with the paths of every entry of every diff.
     fn paths_of_entries(&mut self, mut work: impl FnMut(&mut Vec<StorePath>)) {
         for diff in self.hosts.iter_mut().filter_map(|host| host.diff.as_mut()) {
-            let ClosureDiff {
-                changed,
-                added,
-                removed,
-                selection,
-                rebuilt,
-                configuration,
-                ..
-            } = diff;
-            for entry in [changed, added, removed, selection, rebuilt, configuration]
-                .into_iter()
-                .flatten()
-            {
+            for entry in diff.lists_mut().into_iter().flatten() {
                 for group in entry.before.iter_mut().chain(&mut entry.after) {
                     work(&mut group.paths);
                 }
