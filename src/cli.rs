@@ -565,7 +565,6 @@ pub const NOT_YET: &[&str] = &[
     "label",
     "merge-method",
     "reviewer",
-    "security-packages",
 ];
 
 /// What was typed: the command, and its flags as words.

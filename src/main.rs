@@ -72,6 +72,8 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
     let cancel = Cancel::new();
     adopt_orphans();
     let terminal = io::stdout().is_terminal();
+    let width = terminal_size::terminal_size_of(io::stdout())
+        .map_or(report::TEXT_WIDTH, |(width, _)| usize::from(width.0));
     // What is printed has styles only where they belong, so nothing need take them out on the way.
     let styled = match color {
         ColorChoice::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
@@ -85,6 +87,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
             now: now(),
             machine: machine(),
             terminal,
+            width,
             stdout: &mut stdout,
             styled,
             cancel: &cancel,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Graph, PathId, StorePath};
+use super::{Graph, PackageName, PathId, StorePath};
 
 /// Which paths of a graph belong to the closure of which root.
 #[derive(Debug, Clone)]
@@ -164,6 +164,17 @@ impl<'a> Closure<'a> {
         ids(self.found.members.iter().copied())
     }
 
+    /// Returns the paths whose name is `name`, all of it, in order.
+    pub fn named(self, name: &str) -> impl Iterator<Item = PathId> {
+        let names = self.graph.names();
+        let number = names.find(&PackageName::parse(name).package());
+        let alike = number.into_iter().flat_map(|number| names.paths(number));
+        alike.filter(move |id| {
+            let path = self.graph.path(*id).filter(|_| self.contains(*id));
+            path.is_some_and(|path| path.name() == name)
+        })
+    }
+
     /// Returns what the user chose: what the paths refer to that `links` name, those that the root's `sw` and `home-path` lead to.
     /// Where none of them is in the closure, the root's references `system-path` and `home-manager-path` stand for them, and
     /// without any, the root itself does.
@@ -175,22 +186,20 @@ impl<'a> Closure<'a> {
         const ANYWHERE: [&str; 2] = ["user-environment", "home-manager-path"];
 
         let graph = self.graph;
-        let is_any = |id: &PathId, names: &[&str]| {
+        let is_profile = |id: &PathId| {
             let path = graph.path(*id);
-            path.is_some_and(|path| names.contains(&path.name()))
+            path.is_some_and(|path| PROFILES.contains(&path.name()))
         };
         let linked = links.iter().filter_map(|link| graph.id(link));
         let mut from: BTreeSet<PathId> = linked.filter(|id| self.contains(*id)).collect();
         if from.is_empty() {
             let references = graph.references(self.root);
-            from.extend(references.filter(|id| is_any(id, &PROFILES)));
+            from.extend(references.filter(is_profile));
         }
         if from.is_empty() {
             from.insert(self.root);
         }
-        let names = ANYWHERE.iter().filter_map(|name| graph.names().find(name));
-        let anywhere = names.flat_map(|name| graph.names().paths(name));
-        from.extend(anywhere.filter(|id| self.contains(*id) && is_any(id, &ANYWHERE)));
+        from.extend(ANYWHERE.iter().flat_map(|name| self.named(name)));
         let chosen = from.into_iter().flat_map(|id| graph.references(id));
         Selection(chosen.collect())
     }

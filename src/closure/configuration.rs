@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::PackageName;
 use super::entry::Found;
 
 /// What only NixOS, nix-darwin and home-manager call so, whether or not a version seems to stand in it.
@@ -74,7 +75,21 @@ pub(super) fn is_configuration(name: &str, traits: Traits) -> bool {
 
 /// Returns whether `name` is that of a whole system.
 pub(super) fn is_system(name: &str) -> bool {
-    name.starts_with("nixos-system-") || name == "darwin-system"
+    is_nixos(name) || name == "darwin-system"
+}
+
+/// Returns the release of the NixOS system that a store path of this name is, `25.05`; none of anything else, and of one whose label
+/// does not say.
+pub fn nixos_release(name: &str) -> Option<&str> {
+    if !is_nixos(name) {
+        return None;
+    }
+    PackageName::parse(name).version.and_then(release)
+}
+
+/// Returns whether a store path of this name is a whole NixOS system.
+pub fn is_nixos(name: &str) -> bool {
+    name.starts_with("nixos-system-")
 }
 
 /// Returns whether two sides of one system are of the same release, so that only the label differs.

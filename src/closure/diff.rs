@@ -1,13 +1,17 @@
 //! What changes from one closure to another, as data.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::slice;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{OwnChange, StorePath};
 
 /// What a package's change amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
     /// The highest version before is below the lowest one after.
@@ -46,6 +50,7 @@ impl fmt::Display for Change {
 
 /// Whether the user chose the package, before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Selected {
     /// On neither side.
@@ -88,6 +93,7 @@ impl fmt::Display for Selected {
 
 /// Why a package was built anew at the same version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// Its own derivation changed: patches, sources, flags.
@@ -98,25 +104,159 @@ pub enum Cause {
     Unknown,
 }
 
+/// The outputs of a derivation. Nearly every package has the default one and no other, and a report of a fleet has hundreds of thousands
+/// of them: that takes no memory of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<String>")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(with = "Vec<String>"))]
+pub struct Outputs(Option<Box<[Cow<'static, str>]>>);
+
+/// What an [`Outputs`] without memory holds.
+const DEFAULT: &[Cow<'static, str>] = &[Cow::Borrowed("out")];
+
+impl Deref for Outputs {
+    type Target = [Cow<'static, str>];
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or(DEFAULT)
+    }
+}
+
+/// Outputs that many packages have: their names take no memory either.
+const USUAL: [&str; 10] = [
+    "bin", "data", "debug", "dev", "devdoc", "doc", "info", "lib", "man", "out",
+];
+
+impl<S: AsRef<str>> FromIterator<S> for Outputs {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        let name = |name: S| {
+            let usual = USUAL.into_iter().find(|usual| *usual == name.as_ref());
+            usual.map_or_else(|| name.as_ref().to_owned().into(), Cow::Borrowed)
+        };
+        let names: Vec<Cow<'static, str>> = names.into_iter().map(name).collect();
+        Self((names != DEFAULT).then(|| names.into_boxed_slice()))
+    }
+}
+
+impl From<Vec<String>> for Outputs {
+    fn from(names: Vec<String>) -> Self {
+        names.into_iter().collect()
+    }
+}
+
+impl Serialize for Outputs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+impl<'a> IntoIterator for &'a Outputs {
+    type Item = &'a Cow<'static, str>;
+    type IntoIter = slice::Iter<'a, Cow<'static, str>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The store paths of a package's version. Most have one, which takes no memory besides its own text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<StorePath>")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(with = "Vec<StorePath>"))]
+pub struct Paths(Held);
+
+/// One path is always [`Held::One`], so that equal paths are held alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Held {
+    One(StorePath),
+    Others(Box<[StorePath]>),
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self(Held::Others(Box::default()))
+    }
+}
+
+impl Deref for Paths {
+    type Target = [StorePath];
+
+    fn deref(&self) -> &Self::Target {
+        match &self.0 {
+            Held::One(path) => slice::from_ref(path),
+            Held::Others(paths) => paths,
+        }
+    }
+}
+
+impl DerefMut for Paths {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.0 {
+            Held::One(path) => slice::from_mut(path),
+            Held::Others(paths) => paths,
+        }
+    }
+}
+
+impl FromIterator<StorePath> for Paths {
+    fn from_iter<I: IntoIterator<Item = StorePath>>(paths: I) -> Self {
+        let mut paths = paths.into_iter();
+        Self(match (paths.next(), paths.next()) {
+            (Some(path), None) => Held::One(path),
+            (first, second) => {
+                let first = first.into_iter().chain(second);
+                Held::Others(first.chain(paths).collect())
+            }
+        })
+    }
+}
+
+impl From<Vec<StorePath>> for Paths {
+    fn from(paths: Vec<StorePath>) -> Self {
+        paths.into_iter().collect()
+    }
+}
+
+impl Serialize for Paths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+impl<'a> IntoIterator for &'a Paths {
+    type Item = &'a StorePath;
+    type IntoIter = slice::Iter<'a, StorePath>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// The paths of one package that have the same version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VersionGroup {
     /// The version; none for a name without one.
     pub version: Option<String>,
     /// The derivation's outputs among the paths, each once, in byte order; `"out"` for the default one.
-    pub outputs: Vec<String>,
+    pub outputs: Outputs,
     /// The paths, in order; at least one.
-    pub paths: Vec<StorePath>,
+    pub paths: Paths,
 }
 
 /// What changes of one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
     /// The package's name.
     pub name: String,
     /// Every version before, ascending, whether or not it is there after too; empty for an added package.
+    #[serde(deserialize_with = "exact")]
     pub before: Vec<VersionGroup>,
     /// Every version after, ascending; empty for a removed package.
+    #[serde(deserialize_with = "exact")]
     pub after: Vec<VersionGroup>,
     /// What the change amounts to.
     pub change: Change,
@@ -137,8 +277,16 @@ pub struct Entry {
     pub via: Option<Vec<String>>,
 }
 
+/// Reads a list without room to grow: of its own accord one of a single group takes the memory of four.
+fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<VersionGroup>, D::Error> {
+    let mut groups = Vec::deserialize(deserializer)?;
+    groups.shrink_to_fit();
+    Ok(groups)
+}
+
 /// What the packages of a family have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FamilyKind {
     /// Their versions: `6.4.1` to `6.4.2`. They stand in [`ClosureDiff::changed`].
@@ -150,6 +298,7 @@ pub enum FamilyKind {
 
 /// Several packages of which one line tells enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Family {
     /// What they have in common.
     pub kind: FamilyKind,
@@ -173,6 +322,7 @@ pub struct Family {
 /// A name stands in one list, with one exception: a rebuilt package whose selection changed stands in both
 /// [`selection`](Self::selection) and [`rebuilt`](Self::rebuilt).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClosureDiff {
     /// Packages on both sides whose versions differ, as text or in number, or of which only an output came or went.
     pub changed: Vec<Entry>,

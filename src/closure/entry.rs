@@ -228,7 +228,7 @@ fn groups(side: &[Found<'_>]) -> Vec<VersionGroup> {
                     .first()
                     .and_then(|found| found.named.version)
                     .map(str::to_owned),
-                outputs: outputs.into_iter().map(str::to_owned).collect(),
+                outputs: outputs.into_iter().collect(),
                 paths: same.iter().map(|found| found.path.clone()).collect(),
             }
         })

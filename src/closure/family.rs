@@ -207,15 +207,15 @@ fn selected(before: &[&Entry], after: &[&Entry]) -> Selected {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VersionGroup;
+    use super::super::{Outputs, Paths, VersionGroup};
     use super::*;
 
     fn entry(name: &str, before: &[&str], after: &[&str], selected: Selected) -> Entry {
         let groups = |versions: &[&str]| -> Vec<VersionGroup> {
             let group = |version: &&str| VersionGroup {
                 version: Some((*version).to_owned()),
-                outputs: Vec::new(),
-                paths: Vec::new(),
+                outputs: Outputs::default(),
+                paths: Paths::default(),
             };
             versions.iter().map(group).collect()
         };

@@ -29,8 +29,10 @@ pub mod version;
 mod via;
 
 pub use closures::{Closure, Closures, Selection};
-pub use configuration::names_configuration;
-pub use diff::{Cause, Change, ClosureDiff, Entry, Family, FamilyKind, Selected, VersionGroup};
+pub use configuration::{is_nixos, names_configuration, nixos_release};
+pub use diff::{
+    Cause, Change, ClosureDiff, Entry, Family, FamilyKind, Outputs, Paths, Selected, VersionGroup,
+};
 pub use differ::{Differ, Side, diff};
 pub use graph::{Graph, GraphBuilder, GraphError, PathId, Record};
 pub use name::{Known, PackageName};

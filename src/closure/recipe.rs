@@ -636,6 +636,7 @@ fn mask_version(text: &str, version: Option<&str>) -> String {
 
 /// What of a derivation itself changed. Nothing is listed twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnChange {
     /// Sources that are there with other content, or on one side only, by name; patches with other content, too.
     pub sources: Vec<String>,

@@ -14,6 +14,7 @@ pub struct Package {
     version: Option<String>,
     output: String,
     path: StorePath,
+    vulnerabilities: Vec<String>,
 }
 
 impl Package {
@@ -43,7 +44,27 @@ impl Package {
             version,
             output,
             path,
+            vulnerabilities: Vec::new(),
         }
+    }
+
+    /// Returns the package with the holes that it is known to have, a text each.
+    #[must_use]
+    pub fn with_vulnerabilities(self, vulnerabilities: Vec<String>) -> Self {
+        Self {
+            vulnerabilities,
+            ..self
+        }
+    }
+
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the holes that it is known to have.
+    pub fn vulnerabilities(&self) -> &[String] {
+        &self.vulnerabilities
     }
 }
 

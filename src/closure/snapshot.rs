@@ -10,6 +10,7 @@
 //! | `store_dir` | the directory of the paths, which are spelled without it |
 //! | `root` | the path whose closure it is |
 //! | `links` | the paths that users select packages through, see [`Closure::selection`](super::Closure::selection) |
+//! | `kernel_params` | the text of the system's file `kernel-params`; left out where it has none |
 //! | `paths` | the closure, sorted: `name`, `nar_size`, `deriver`, `references` (by their place in this list), `output`, `recipe` |
 //! | `recipes` | what derivations say ([`Recipe`]); `recipe` of a path is its place in this list |
 //!
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub root: StorePath,
     /// The paths that users select packages through.
     pub links: Vec<StorePath>,
+    /// What the system's kernel is started with, as its file `kernel-params` has it; none where there is none.
+    pub kernel_params: Option<String>,
     /// The closure.
     pub graph: Graph,
     /// What is known of the paths by their derivations.
@@ -88,6 +91,9 @@ struct Document<S, R> {
     store_dir: S,
     root: S,
     links: Vec<S>,
+    // Snapshots of older versions do not have it.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    kernel_params: Option<S>,
     paths: Vec<Line<S>>,
     recipes: Vec<R>,
 }
@@ -140,6 +146,7 @@ impl Snapshot {
             store_dir,
             root,
             links,
+            kernel_params,
             paths,
             recipes,
             ..
@@ -203,6 +210,7 @@ impl Snapshot {
             .collect::<Result<_, SnapshotError>>()?;
         Ok(Self {
             links,
+            kernel_params,
             root,
             graph,
             facts,
@@ -218,6 +226,7 @@ impl Snapshot {
         let Self {
             root,
             links,
+            kernel_params,
             graph,
             facts,
         } = self;
@@ -261,6 +270,7 @@ impl Snapshot {
                 .filter(|link| graph.id(link).is_some())
                 .map(name)
                 .collect(),
+            kernel_params: kernel_params.clone(),
             paths,
             recipes,
         };
@@ -401,6 +411,7 @@ mod tests {
         Snapshot {
             root: StorePath::parse(&root).unwrap(),
             links: vec![StorePath::parse(&sw).unwrap()],
+            kernel_params: Some("loglevel=4".to_owned()),
             graph: Graph::from_records(records).unwrap(),
             facts,
         }
@@ -423,20 +434,30 @@ mod tests {
                 .map(|id| format!("{:?}", record(&of.graph, id)))
                 .collect()
         };
-        (&one.root, &one.links, &one.facts) == (&other.root, &other.links, &other.facts)
-            && records(one) == records(other)
+        let rest = |of: &Snapshot| (of.root.clone(), of.links.clone(), of.kernel_params.clone());
+        (rest(one), &one.facts) == (rest(other), &other.facts) && records(one) == records(other)
     }
 
     #[test]
     fn the_format() {
         let text = String::from_utf8(sample().to_json("tool 1").unwrap()).unwrap();
         insta::assert_snapshot!(text.replace("},{", "},\n{"), @r#"
-        {"flake-herald-snapshot":1,"tool":"tool 1","store_dir":"/nix/store","root":"00000000000000000000000000000004-system","links":["00000000000000000000000000000003-system-path"],"paths":[{"name":"00000000000000000000000000000001-x-1","nar_size":7,"deriver":"00000000000000000000000000000005-x-1.drv","references":[],"output":"out","recipe":0},
+        {"flake-herald-snapshot":1,"tool":"tool 1","store_dir":"/nix/store","root":"00000000000000000000000000000004-system","links":["00000000000000000000000000000003-system-path"],"kernel_params":"loglevel=4","paths":[{"name":"00000000000000000000000000000001-x-1","nar_size":7,"deriver":"00000000000000000000000000000005-x-1.drv","references":[],"output":"out","recipe":0},
         {"name":"00000000000000000000000000000002-x-1-dev","nar_size":7,"deriver":"00000000000000000000000000000005-x-1.drv","references":[0,1],"output":"dev","recipe":0},
         {"name":"00000000000000000000000000000003-system-path","nar_size":7,"references":[0]},
         {"name":"00000000000000000000000000000004-system","nar_size":7,"references":[2]}],"recipes":[{"pname":"x","version":null,"sources":{},"patches":{},"flags":{},"dependencies":{},"attributes":{}}]}
         "#);
         assert!(same(&Snapshot::parse(text.as_bytes()).unwrap(), &sample()));
+
+        // As older versions wrote it.
+        let older = text.replace(r#""kernel_params":"loglevel=4","#, "");
+        assert_ne!(older, text);
+        let without = Snapshot {
+            kernel_params: None,
+            ..sample()
+        };
+        assert!(same(&Snapshot::parse(older.as_bytes()).unwrap(), &without));
+        assert_eq!(without.to_json("tool 1").unwrap(), older.into_bytes());
     }
 
     #[test]
@@ -494,20 +515,20 @@ mod tests {
         was made by a newer flake-herald: it has format 2, and this one reads 1
         is a snapshot that is damaged: there is no format 0
         is a snapshot that is damaged: invalid type: string "1", expected u64 at line 1 column 28
-        is a snapshot that is damaged: unknown field `a�b`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `paths`, `recipes` at line 1 column 37
+        is a snapshot that is damaged: unknown field `a�b`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `kernel_params`, `paths`, `recipes` at line 1 column 37
         is a snapshot that is damaged: expected `,` or `}` at line 1 column 27
         is a snapshot that is damaged: expected `:` at line 2 column 26
         is a snapshot that is damaged: trailing characters at line 2 column 1
         was made by a newer flake-herald: it has format 18446744073709551615, and this one reads 1
         is a snapshot that is damaged: invalid value: integer `-1`, expected u64 at line 1 column 27
-        is a snapshot that is damaged: unknown field `more`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `paths`, `recipes` at line 1 column 90
-        is a snapshot that is damaged: unknown field `more`, expected one of `name`, `nar_size`, `deriver`, `references`, `output`, `recipe` at line 1 column 153
+        is a snapshot that is damaged: unknown field `more`, expected one of `flake-herald-snapshot`, `tool`, `store_dir`, `root`, `links`, `kernel_params`, `paths`, `recipes` at line 1 column 119
+        is a snapshot that is damaged: unknown field `more`, expected one of `name`, `nar_size`, `deriver`, `references`, `output`, `recipe` at line 1 column 182
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000001-x-1 refers to a path that is not in it
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000003-system-path refers to itself through other paths
         is a snapshot that is damaged: two records of /nix/store/00000000000000000000000000000002-x-1-dev contradict each other
         is a snapshot that is damaged: "/nix/store/x" is not a store path: its last part does not begin with 32 base-32 characters and a dash
         is a snapshot that is damaged: "/nix/store/x.drv" is not a store path: its last part does not begin with 32 base-32 characters and a dash
-        is a snapshot that is damaged: invalid value: integer `-1`, expected u64 at line 1 column 206
+        is a snapshot that is damaged: invalid value: integer `-1`, expected u64 at line 1 column 235
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000001-x-1 is no output of a derivation
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000001-x-1 is no output of a derivation
         is a snapshot that is damaged: /nix/store/00000000000000000000000000000001-x-1 is made by a recipe that is not in it
@@ -594,6 +615,10 @@ mod tests {
             let root = StorePath::parse(&paths[paths.len() - 1]).unwrap();
             Snapshot {
                 links: vec![root.clone()],
+                kernel_params: paths
+                    .len()
+                    .is_multiple_of(2)
+                    .then(|| "a \"b c\"\n".to_owned()),
                 root,
                 graph,
                 facts,

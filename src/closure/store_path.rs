@@ -212,6 +212,21 @@ impl<'de> Deserialize<'de> for StorePath {
 }
 
 #[cfg(test)]
+impl schemars::JsonSchema for StorePath {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "StorePath".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A path in the store, such as `/nix/store/HASH-NAME`.",
+            "pattern": "^/.*[0-9a-z]{32}-[^/]+$"
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -36,7 +36,7 @@ use self::layers::Layers;
 pub use self::origin::{Origin, Sourced};
 use self::resolve::Resolver;
 use self::show::Setting;
-use self::value::{Author, HttpUrl, NixOption, Slug, VariableName};
+use self::value::{Author, HttpUrl, NixOption, PackagePattern, Slug, VariableName};
 use crate::cli::{
     AutoMerge, Color, Command, CommitVia, Draft, FailOn, Forge, Format, Kind, LogFormat,
     MergeMethod, OnUnreachable, Parsed, RebaseWhen, Sign, Sort, StoreReader, Submodules,
@@ -264,8 +264,8 @@ pub struct PublishConfig {
     pub caches: Sourced<Vec<String>>,
     /// `cache-required`
     pub cache_required: Sourced<bool>,
-    /// `security-packages`: the packages that matter for security; only in the file.
-    pub security_packages: Sourced<Vec<String>>,
+    /// `security-packages`: patterns of further packages that matter for security; only in the file.
+    pub security_packages: Sourced<Vec<PackagePattern>>,
 }
 
 /// The title of the pull request and the subject of the commit, where nobody wants others.

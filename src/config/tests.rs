@@ -498,13 +498,32 @@ mod refusals {
     fn what_does_nothing_yet_is_refused_wherever_it_was_set() {
         insta::assert_snapshot!(args(&["run", "--label", "deps"]).error(), @"`label` from the flag --label: this version of flake-herald cannot do that yet");
         insta::assert_snapshot!(env(&[("FLAKE_HERALD_CACHE_REQUIRED", "false")]).error(), @"`cache-required` from the environment variable FLAKE_HERALD_CACHE_REQUIRED: this version of flake-herald cannot do that yet");
-        insta::assert_snapshot!(file("\nsecurity-packages = [\"openssl\"]").error(), @"`security-packages` from fleet/flake-herald.toml line 2: this version of flake-herald cannot do that yet");
         insta::assert_snapshot!(file("store-reader = \"database\"").error(), @"`store-reader` from fleet/flake-herald.toml line 1: this version of flake-herald cannot do that yet (`database`)");
         assert!(
             args(&["report", "--store-reader", "command"])
                 .merge()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn packages_that_matter_are_patterns() {
+        let config = file("security-packages = [\"our-*\", \"vpnd\"]")
+            .merge()
+            .unwrap();
+        let patterns = &config.publish.security_packages.value;
+        let matches = |name| {
+            patterns
+                .iter()
+                .any(|p| p.glob().compile_matcher().is_match(name))
+        };
+        assert!(matches("our-vpn") && matches("vpnd") && !matches("vpnd2"));
+        assert!(
+            config
+                .show()
+                .contains("security-packages = [\"our-*\", \"vpnd\"]")
+        );
+        insta::assert_snapshot!(file("security-packages = [\n  \"a\",\n  \"[b\",\n]").error(), @r#"`security-packages` from fleet/flake-herald.toml line 3: "[b" is not a pattern: unclosed character class; missing ']'"#);
     }
 
     #[test]
@@ -950,6 +969,7 @@ mod show {
         hold-label = "flake-herald:hold"      # default
         keep-obsolete = false                 # default
         publish-unchanged = false             # default
+        security-packages = []                # default
         "#);
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use globset::{Glob, GlobBuilder};
 use jiff::SignedDuration;
 use jiff::fmt::friendly::SpanPrinter;
 
@@ -127,6 +128,31 @@ impl Value for String {
 
     fn to_toml(&self) -> String {
         quoted(&without_userinfo(self))
+    }
+}
+
+/// A pattern of packages' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackagePattern(Glob);
+
+impl PackagePattern {
+    /// Returns what matches the names.
+    pub fn glob(&self) -> &Glob {
+        &self.0
+    }
+}
+
+impl Value for PackagePattern {
+    fn parse(word: &OsStr) -> Result<Self, String> {
+        let text = text(word)?;
+        let glob = GlobBuilder::new(text).backslash_escape(true).build();
+        let pattern =
+            |error: globset::Error| format!("{text:?} is not a pattern: {}", error.kind());
+        glob.map(Self).map_err(pattern)
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(self.0.glob())
     }
 }
 

@@ -10,6 +10,7 @@ use super::AttrPath;
 
 /// The kind of a host, which says where the flake keeps it and what of it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `nixosConfigurations.NAME.config.system.build.toplevel`.

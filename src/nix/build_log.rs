@@ -12,6 +12,9 @@ use super::message;
 /// How many lines of a failed build's log are kept.
 const LOG_TAIL: usize = 20;
 
+/// How many lines of a log that look like an error are kept.
+const LOG_ERRORS: usize = 6;
+
 /// Why one derivation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildFailure {
@@ -19,6 +22,8 @@ pub struct BuildFailure {
     pub reason: String,
     /// The last lines of its log, raw.
     pub log_tail: Vec<String>,
+    /// The first lines of its log that look like an error, wherever they stand in it, each once and without colours.
+    pub log_errors: Vec<String>,
     /// Why nothing is known about the derivation all the same: it took too long, the disk was full, Nix ended before it.
     pub unknown: Option<String>,
 }
@@ -80,7 +85,7 @@ pub(super) struct BuildLog {
     /// The derivations that were begun.
     pub(super) started: BTreeSet<StorePath>,
     activities: HashMap<u64, StorePath>,
-    tails: HashMap<StorePath, VecDeque<String>>,
+    logs: HashMap<StorePath, Log>,
     /// Nix's errors, in order.
     pub(super) errors: Vec<String>,
     messages: Vec<String>,
@@ -143,11 +148,7 @@ impl BuildLog {
             }
             ("result", Self::LOG_LINE) => {
                 if let (Some(drv), Some(line)) = (self.activities.get(&event.id), first) {
-                    let tail = self.tails.entry(drv.clone()).or_default();
-                    if tail.len() == LOG_TAIL {
-                        tail.pop_front();
-                    }
-                    tail.push_back(line.to_owned());
+                    self.logs.entry(drv.clone()).or_default().read(line);
                 }
             }
             ("start", Self::BUILDS) => self.builds = Some(event.id),
@@ -211,8 +212,8 @@ impl BuildLog {
             BuildEvent::Failed(&drv)
         } else if built > 0 {
             self.ending.0 -= 1;
-            // Of thousands of builds that went well, nobody asks for the end of their logs.
-            self.tails.remove(&drv);
+            // Of thousands of builds that went well, nobody asks for their logs.
+            self.logs.remove(&drv);
             BuildEvent::Built(&drv)
         } else {
             BuildEvent::Stopped(&drv)
@@ -238,7 +239,10 @@ impl BuildLog {
     pub(super) fn failure(&self, drv: &StorePath) -> BuildFailure {
         const TOO_LONG: &str = "timed out after";
         let own = self.own_error(drv);
-        let log_tail: Vec<String> = self.tails.get(drv).into_iter().flatten().cloned().collect();
+        let (log_tail, log_errors) = match self.logs.get(drv) {
+            Some(log) => (Vec::from(log.tail.clone()), log.errors().to_vec()),
+            None => Default::default(),
+        };
         let unknown = match own {
             Some(text) if text.contains(TOO_LONG) => Some("took too long".to_owned()),
             Some(text) => machine(text, &log_tail).map(str::to_owned),
@@ -262,6 +266,7 @@ impl BuildLog {
         BuildFailure {
             reason: own.map_or_else(String::new, |text| reason(text, drv)),
             log_tail,
+            log_errors,
             unknown,
         }
     }
@@ -286,6 +291,105 @@ impl BuildLog {
             .min()
             .map(|text| message::without_prefix(text).trim_end().to_owned())
     }
+}
+
+/// What is kept of a build's log.
+#[derive(Debug, Default)]
+struct Log {
+    /// Its last lines.
+    tail: VecDeque<String>,
+    /// Its first lines that say that they are an error.
+    errors: Vec<String>,
+    /// Its first lines that come with one, or do no harm.
+    hints: Vec<String>,
+}
+
+impl Log {
+    fn read(&mut self, line: &str) {
+        if self.tail.len() == LOG_TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.to_owned());
+        if self.errors.len() == LOG_ERRORS || !may_be_error(line) {
+            return;
+        }
+        let line = message::plain(line);
+        let line = line.trim();
+        let kept = if is_error(line) {
+            &mut self.errors
+        } else if is_hint(line) {
+            &mut self.hints
+        } else {
+            return;
+        };
+        if kept.len() < LOG_ERRORS && !kept.iter().any(|known| known == line) {
+            kept.push(line.to_owned());
+        }
+    }
+
+    fn errors(&self) -> &[String] {
+        if self.errors.is_empty() {
+            &self.hints
+        } else {
+            &self.errors
+        }
+    }
+}
+
+/// What stands in lines that say that they are an error, beside those with `error:`.
+const ERRORS: [&str; 5] = [
+    "CMake Error",
+    "npm ERR!",
+    "undefined reference to ",
+    " panicked at ",
+    "FAILED",
+];
+
+/// What stands in lines that come with an error. Many a build that goes well looks for files that are not there.
+const HINTS: [&str; 2] = [
+    "Traceback (most recent call last)",
+    "No such file or directory",
+];
+
+/// Whether it is worth to look closer at a line: logs are long, and most lines say nothing.
+fn may_be_error(line: &str) -> bool {
+    const WORDS: [&str; 5] = ["rror", "RROR", "atal:", "ATAL:", "xception:"];
+    let words = WORDS.iter().chain(&ERRORS).chain(&HINTS);
+    words.into_iter().any(|words| line.contains(words))
+}
+
+/// Whether a line says that it is an error, in the words of compilers, of tests, or of exceptions: `error: …`, `error[E0308]: …`,
+/// `ModuleNotFoundError: …`.
+fn is_error(line: &str) -> bool {
+    ERRORS.iter().any(|words| line.contains(words))
+        || line.match_indices(':').any(|(at, colon)| {
+            let (head, rest) = line.split_at(at);
+            let rest = rest.strip_prefix(colon).unwrap_or(rest);
+            (rest.is_empty() || rest.starts_with(char::is_whitespace)) && ends_in_error(head)
+        })
+}
+
+/// Whether what stands before a colon ends in the word for an error, with or without its number in brackets.
+fn ends_in_error(head: &str) -> bool {
+    let head = match head
+        .strip_suffix(']')
+        .and_then(|head| head.rsplit_once('['))
+    {
+        Some((head, _)) => head,
+        None => head,
+    };
+    let before = head.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let word = head.strip_prefix(before).unwrap_or(head);
+    let is_exception = word.starts_with(|c: char| c.is_ascii_uppercase())
+        && (word.ends_with("Error") || word.ends_with("Exception"));
+    // `--fail-on-error: yes` is none.
+    !before.ends_with('-')
+        && (is_exception || matches!(word, "error" | "ERROR" | "fatal" | "Fatal" | "FATAL"))
+}
+
+/// Whether a line comes with an error.
+fn is_hint(line: &str) -> bool {
+    HINTS.iter().any(|words| line.contains(words))
 }
 
 /// Says what of the machine failed, and not of the derivation, where Nix's error or the end of the build's log tells; to be read after
@@ -476,6 +580,7 @@ mod tests {
                         "checking for libfoo... no".to_owned(),
                         "configure: error: libfoo not found".to_owned(),
                     ],
+                    log_errors: vec!["configure: error: libfoo not found".to_owned()],
                     unknown: None,
                 }
             );
@@ -682,6 +787,80 @@ mod tests {
         None
         Some("found the disk full")
         "#);
+    }
+
+    #[test]
+    fn the_errors_of_a_log_are_kept_wherever_they_stand() {
+        let errors = |lines: &[&str]| {
+            let mut log = Log::default();
+            lines.iter().for_each(|line| log.read(line));
+            assert!(log.tail.len() <= LOG_TAIL);
+            log.errors().join("\n")
+        };
+        let recorded = |text: &str| {
+            let text = text.replace("\\033", "\u{1b}");
+            errors(&text.lines().collect::<Vec<_>>())
+        };
+        insta::assert_snapshot!(recorded(include_str!(
+            "../../fixtures/systems/logs/thunderbird.log"
+        )), @"
+        17:24.55 /build/thunderbird-68.5.0/comm/mailnews/db/msgdb/src/nsMsgDatabase.cpp:412:41: error: invalid conversion from 'const void*' to 'void*' [-fpermissive]
+        17:24.56 /build/thunderbird-68.5.0/comm/mailnews/db/msgdb/src/nsMsgDatabase.cpp:415:12: error: 'class nsMsgDatabase' has no member named 'm_headersInUse'; did you mean 'm_cacheSize'?
+        ");
+        insta::assert_snapshot!(recorded(include_str!(
+            "../../fixtures/systems/logs/openssl.log"
+        )), @"#       # ERROR: (int) 'result->client_alert_sent == SSL3_AD_UNEXPECTED_MESSAGE' failed @ test/ssl_test.c:63");
+        insta::assert_snapshot!(recorded(include_str!(
+            "../../fixtures/systems/logs/billing.log"
+        )), @"");
+        // One by one: what is an error, what only comes with one, and what is none.
+        for line in [
+            "error: expected `;`",
+            "error[E0308]: mismatched types",
+            "a.c:1:2: fatal error: foo.h: No such file or directory",
+            "fatal: not a git repository",
+            "ERROR: Dependency \"glib\" not found",
+            "  subprocess.CalledProcessError: Command failed",
+            "java.lang.IllegalStateException: no",
+            "CMake Error at CMakeLists.txt:3 (find_package):",
+            "a.o: undefined reference to `f'",
+            "thread 'main' panicked at src/main.rs:1:2:",
+            "test tests::a ... FAILED",
+        ] {
+            assert!(may_be_error(line) && is_error(line), "{line}");
+        }
+        for line in [
+            "Traceback (most recent call last):",
+            "cat: /x: No such file or directory",
+        ] {
+            assert!(
+                may_be_error(line) && is_hint(line) && !is_error(line),
+                "{line}"
+            );
+            assert_eq!(errors(&[line, "x"]), line);
+            assert_eq!(errors(&[line, "error: x"]), "error: x");
+        }
+        for line in [
+            "gmake: *** [client.mk:125: build] Error 2",
+            "gcc -Werror -c strerror.c",
+            "strerror: yes",
+            "--fail-on-error: yes",
+            "0 errors: none",
+            "140266430154560:error:14095126:SSL routines",
+        ] {
+            assert_eq!(errors(&[line]), "", "{line}");
+        }
+        // Each once, with or without colours, and not more than a reader looks at.
+        assert_eq!(
+            errors(&["\u{1b}[31merror:\u{1b}[m a", "error: a"]),
+            "error: a"
+        );
+        let many: Vec<String> = (0..100).map(|i| format!("error: {i}")).collect();
+        let many = errors(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(
+            many.lines().collect::<Vec<_>>().concat(),
+            "error: 0error: 1error: 2error: 3error: 4error: 5"
+        );
     }
 
     #[test]

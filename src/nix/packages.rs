@@ -19,6 +19,8 @@ struct PackageJson {
     pname: Option<String>,
     version: Option<String>,
     out: String,
+    /// The holes that nixpkgs knows of.
+    vulnerabilities: Vec<String>,
 }
 
 /// The packages of one host as Nix answers; none where they cannot be listed, or where one of them is no package.
@@ -92,7 +94,8 @@ fn read_packages(list: Vec<Option<PackageJson>>) -> Vec<Package> {
         .filter_map(|json| {
             let path = StorePath::parse(&json.out).ok()?;
             let (pname, version) = (json.pname.as_deref(), json.version.as_deref());
-            Some(Package::new(&json.name, pname, version, path))
+            let package = Package::new(&json.name, pname, version, path);
+            Some(package.with_vulnerabilities(json.vulnerabilities))
         })
         .collect()
 }
@@ -108,6 +111,8 @@ fn list_of(host: &Host) -> String {
 
 /// Returns the function from a flake's outputs to the lists of packages that `hosts` select.
 ///
+/// What nixpkgs says of a package's holes is asked on its own: a package whose `meta` does not evaluate is one without.
+///
 /// What is no package (null, a string, a set without a name or a path) is null, and so is one that does not evaluate.
 fn selected(hosts: &[Host]) -> String {
     let asked: String = hosts
@@ -116,13 +121,20 @@ fn selected(hosts: &[Host]) -> String {
         .collect();
     format!(
         "o: let
-  inherit (builtins) attrValues concatMap isAttrs isList isString map;
+  inherit (builtins) attrValues concatMap filter isAttrs isList isString map;
   try = all: let tried = builtins.tryEval (builtins.deepSeq all all); in if tried.success then tried.value else null;
   text = v: if isString v then v else null;
   list = v: if isList v then v else [ ];
+  known = p: let all = try (filter isString (list (p.meta.knownVulnerabilities or [ ]))); in if all == null then [ ] else all;
   package = p: try (
     if isAttrs p && isString (p.name or null) && isString (p.outPath or null)
-    then {{ inherit (p) name; pname = text (p.pname or null); version = text (p.version or null); out = p.outPath; }}
+    then {{
+      inherit (p) name;
+      pname = text (p.pname or null);
+      version = text (p.version or null);
+      out = p.outPath;
+      vulnerabilities = known p;
+    }}
     else null);
   ask = all: try (if isList all then map package all else null);
   system = c: let
@@ -166,8 +178,8 @@ mod tests {
     #[test]
     fn what_is_at_no_path_is_left_out() {
         let packages: PackagesJson = serde_json::from_str(
-            r#"[null, {"name": "a-1", "pname": null, "version": null, "out": "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9"},
-                {"name": "b-1", "pname": "b", "version": "1", "out": "/nix/store/00000000000000000000000000000000-b-1"}]"#,
+            r#"[null, {"name": "a-1", "pname": null, "version": null, "vulnerabilities": [], "out": "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9"},
+                {"name": "b-1", "pname": "b", "version": "1", "vulnerabilities": [], "out": "/nix/store/00000000000000000000000000000000-b-1"}]"#,
         )
         .unwrap();
         assert_eq!(read_packages(packages.unwrap()).len(), 1);

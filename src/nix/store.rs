@@ -1,6 +1,6 @@
 //! Reading closures from the store, through commands that print the same in every version.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::closure::{Graph, GraphBuilder, Record, StorePath};
@@ -50,6 +50,24 @@ impl Nix {
             }
         }
         Ok(found)
+    }
+
+    /// Returns what the kernel of a NixOS system is started with: the text of its file `kernel-params`. None where the root is not on
+    /// disk, has no such file, or one that no kernel would take.
+    pub fn kernel_params(&self, root: &StorePath) -> Option<String> {
+        // Kernels take 2 to 4 KiB.
+        const LIMIT: u64 = 64 << 10;
+        let file = Path::new(root.as_str()).join("kernel-params");
+        // What is no file could be read without end.
+        let is_file = std::fs::symlink_metadata(&file).ok()?.is_file();
+        let mut text = String::new();
+        let read = std::fs::File::open(&file)
+            .ok()
+            .filter(|_| is_file)?
+            .take(LIMIT + 1)
+            .read_to_string(&mut text);
+        let length = u64::try_from(read.ok()?).ok()?;
+        (length <= LIMIT).then_some(text)
     }
 }
 

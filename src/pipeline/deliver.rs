@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::report::{
-    HostReport, Operation, Report, Status, defused, to_markdown, to_plain_text, write_json,
+    HostReport, Operation, Report, Status, body, defused, to_markdown, to_plain_text, write_json,
 };
 
 use super::error::bare;
@@ -151,10 +151,21 @@ impl Delivery {
             )?;
         }
         if let Some(file) = &self.runner_summary {
-            append(file, &defused(&to_markdown(report)))?;
+            append(file, &summary(report))?;
         }
         Ok(())
     }
+}
+
+/// Returns the job's summary: the report as Markdown. Of one over 1 MiB GitHub shows nothing.
+fn summary(report: &Report) -> String {
+    const MOST: usize = 1_000_000;
+    let text = defused(&body(report, MOST));
+    if text.len() <= MOST {
+        return text;
+    }
+    // What breaks the commands in it at most doubles a text.
+    defused(&body(report, MOST / 2))
 }
 
 /// Returns the outputs of a step, by name. Lists are JSON; what there is none of is empty.

@@ -49,6 +49,8 @@ pub(super) struct FailedBuild {
     pub others: Vec<crate::closure::StorePath>,
     /// The end of its log, raw.
     pub log_tail: Vec<String>,
+    /// The first lines of its log that look like an error, without colours.
+    pub log_errors: Vec<String>,
 }
 
 /// What the update does to a host.
@@ -228,6 +230,7 @@ mod tests {
                             reason: "x".to_owned(),
                             others: Vec::new(),
                             log_tail: Vec::new(),
+                            log_errors: Vec::new(),
                         }),
                     ),
                 ),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::flake::lock::{Dialect, Edge, LockFile};
+use crate::flake::lock::{self, Dialect, Edge, LockFile, LockNote};
 use crate::nix::Nix;
 use crate::report::{InputChange, InputRevision, LockInfo, LockOrigin, Redactor};
 
@@ -131,6 +131,23 @@ impl Locks {
         }
         inputs(self.before_data.as_ref(), &self.after_data, redactor)
     }
+
+    /// Returns what is odd about the new lock, and how many notes of it are left out.
+    pub(super) fn notes(&self, redactor: &Redactor) -> (Vec<LockNote>, u64) {
+        if self.same {
+            return (Vec::new(), 0);
+        }
+        notes(&self.after_data, redactor)
+    }
+}
+
+/// Returns what is odd about a lock, and how many notes of it are left out.
+pub(super) fn notes(lock: &LockFile, redactor: &Redactor) -> (Vec<LockNote>, u64) {
+    let (mut notes, more) = lock::notes(lock);
+    for repository in notes.iter_mut().filter_map(|note| note.repository.as_mut()) {
+        *repository = redactor.without_secrets(repository);
+    }
+    (notes, u64::try_from(more).unwrap_or(u64::MAX))
 }
 
 /// Returns what changes between two locks, in Nix's order.
@@ -139,7 +156,7 @@ pub(super) fn inputs(
     after: &LockFile,
     redactor: &Redactor,
 ) -> Vec<InputChange> {
-    crate::flake::lock::changes(before, after)
+    lock::changes(before, after)
         .into_iter()
         .map(|change| {
             let locked = [&change.after, &change.before]
@@ -154,7 +171,13 @@ pub(super) fn inputs(
                 original: locked.map(|locked| redactor.line(&locked.original_url())),
                 before: change.before.as_ref().map(|edge| revision(edge, redactor)),
                 after: change.after.as_ref().map(|edge| revision(edge, redactor)),
-                compare_url: None,
+                compare_url: change
+                    .before
+                    .as_ref()
+                    .zip(change.after.as_ref())
+                    .and_then(|(before, after)| lock::compare_url(before, after))
+                    // A link with a hole in it leads nowhere.
+                    .filter(|url| redactor.without_secrets(url) == *url),
                 transitive: change.name.is_transitive(),
                 name: change.name.to_string(),
             }

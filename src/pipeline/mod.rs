@@ -184,6 +184,7 @@ pub async fn report(
     warnings.extend(nix.warnings());
     warnings.extend(locks.left.warnings.iter().cloned());
     warnings.extend(told);
+    let (lock_notes, lock_notes_left_out) = locks.notes(&redactor);
     let mut report = Report {
         schema: SCHEMA,
         tool: Tool {
@@ -203,6 +204,8 @@ pub async fn report(
             None => scope(request, &source, &attrs),
         },
         inputs: locks.inputs(&redactor),
+        lock_notes,
+        lock_notes_left_out,
         lock: locks.info,
         outcome: Outcome::of(locks.same, &reports),
         built: !request.no_build,

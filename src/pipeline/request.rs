@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::flake::{AttrPath, AttrPathError, FilterError, HostFilter, Kind};
 use crate::nix;
-use crate::report::Plan;
+use crate::report::{Plan, Sensitive};
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct Request {
     pub run_timeout: Option<Duration>,
     /// How many bytes of the store's disk must stay free.
     pub min_free: Option<u64>,
+    /// The packages that matter for security.
+    pub sensitive: Sensitive,
     /// What is handed to every call of Nix.
     pub nix: nix::Options,
 }

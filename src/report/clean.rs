@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::closure::ClosureDiff;
 
+use super::impact::{Impact, RebootPart};
+
 /// Cleans text that comes from outside: logs, errors, URLs.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -92,7 +94,27 @@ impl Redactor {
         }
     }
 
-    fn without_secrets(&self, text: &str) -> String {
+    /// Hides secrets and user names in URLs in what of an impact comes from elsewhere than its diff, which is foreign text: what
+    /// kernels are started with, and what nixpkgs says of packages.
+    pub fn impact(&self, impact: &mut Impact) {
+        let clean = |text: &mut String| {
+            text.retain(|c| !is_unseen(c));
+            *text = self.without_secrets(text);
+        };
+        for reason in &mut impact.reboot.reasons {
+            if reason.what == RebootPart::KernelParameters {
+                let sides = [&mut reason.step.before, &mut reason.step.after];
+                sides.into_iter().flatten().for_each(clean);
+            }
+        }
+        for change in impact.vulnerabilities.iter_mut().flatten() {
+            clean(&mut change.vulnerability);
+        }
+        impact.arrange();
+    }
+
+    /// Returns text without secrets and user names in URLs.
+    pub fn without_secrets(&self, text: &str) -> String {
         let mut text = hide_userinfo(text);
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), "***");
@@ -124,11 +146,19 @@ pub fn defused(text: &str) -> String {
     out
 }
 
-/// Whether a character changes how others are shown without being one itself: a control character, a line or paragraph
-/// separator, a mark that turns the direction of writing.
+/// Whether a character is not seen, or changes how others are shown without being one itself: a control character, a line or
+/// paragraph separator, a mark that turns the direction of writing, and all that Unicode has programs not show
+/// (`Default_Ignorable_Code_Point`), by which two names that differ look alike.
 pub(super) fn is_unseen(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Takes `user:password@` out of URLs.
@@ -152,6 +182,11 @@ fn hide_userinfo(text: &str) -> String {
             _ => out.push_str(authority),
         }
         rest = after;
+        // Where one URL follows another at once, what ends the first is the scheme of the next: `a)https://b`.
+        if rest.starts_with("//") && out.ends_with(':') {
+            out.pop();
+            rest = tail.get(end.saturating_sub(1)..).unwrap_or(after);
+        }
     }
     out.push_str(rest);
     out
@@ -282,6 +317,7 @@ mod tests {
 
     use crate::closure::{Cause, Change, Entry, OwnChange, Selected};
 
+    use super::super::impact::{RebootReason, Step, VulnerabilityChange};
     use super::*;
 
     #[test]
@@ -299,6 +335,7 @@ mod tests {
             "\x1b[31;1merror:\x1b[0m red",
             "10%\r50%\r100% done\r",
             "fetching https://alice:s3cret@example.org/x.git and ssh://git@host/y",
+            "[a](https://example.org)https://alice:pw@example.org/x",
             "token s3cr3t-and-more, s3cr3t",
             "at /tmp/flake-herald.x1/after.lock:3",
             "at /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-source/flake.nix:3:1",
@@ -306,7 +343,7 @@ mod tests {
             "file '/nix/var/nix/builds/nix-1234-5678/x.c': no",
             "test result: ok in 0.34s; took 12.5 seconds; slept 3 s; in 3s; 1.5x",
             "timed out after 1 seconds",
-            "bell\x07 and\ttab",
+            "bell\x07 and\ttab, ze\u{200b}ro\u{feff} and \u{202e}turned",
         ]
         .map(|text| redactor.line(text));
         insta::assert_snapshot!(table.join("\n"), @"
@@ -314,6 +351,7 @@ mod tests {
         error: red
         100% done
         fetching https://example.org/x.git and ssh://git@host/y
+        [a](https://example.org)https://example.org/x
         token ***, ***
         at <tmp>/after.lock:3
         at <source>/flake.nix:3:1
@@ -321,8 +359,39 @@ mod tests {
         file '<build>/x.c': no
         test result: ok in <duration>; took <duration>; slept 3 s; in <duration>; 1.5x
         timed out after <duration>
-        bell and tab
+        bell and tab, zero and turned
         ");
+    }
+
+    #[test]
+    fn what_kernels_are_started_with_and_what_packages_are_said_to_have_hides_secrets() {
+        let redactor = Redactor::new(vec!["s3cret".to_owned()], Vec::new());
+        let step = |before: &str, after: &str| Step {
+            name: "kernel-params".to_owned(),
+            before: Some(before.to_owned()),
+            after: Some(after.to_owned()),
+            change: Change::Changed,
+            cause: None,
+        };
+        let hole = |text: &str| VulnerabilityChange {
+            package: "p".to_owned(),
+            vulnerability: text.to_owned(),
+            gained: true,
+        };
+        let reason = RebootReason {
+            what: RebootPart::KernelParameters,
+            step: step("key=s3cret", "root=https://me:pw@host/x\x1b[2J in=3s"),
+        };
+        let mut impact = Impact::default();
+        impact.reboot.reasons.push(reason);
+        impact.vulnerabilities = Some(vec![hole("z s3cret"), hole("\u{202e}a")]);
+        redactor.impact(&mut impact);
+        let reasons = &impact.reboot.reasons;
+        assert_eq!(
+            reasons[0].step,
+            step("key=***", "root=https://host/x[2J in=3s")
+        );
+        assert_eq!(impact.vulnerabilities, Some(vec![hole("a"), hole("z ***")]));
     }
 
     #[test]

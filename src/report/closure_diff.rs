@@ -4,11 +4,13 @@ use std::io::{self, Write};
 
 use crate::closure::{Cause, Change, ClosureDiff, StorePath};
 
+use super::impact::Impact;
+use super::impact_text::write_impact;
 use super::json;
 use super::markdown::{code, fence};
-use super::rows::Rows;
+use super::rows::{Lists, Rows};
 use super::sections::{Section, closure_size, sections, write_rows, write_sections};
-use super::style::{PLAIN, line, wrapped};
+use super::style::{PLAIN, WIDTH, line, readable, wrapped};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Comparison {
     pub after: End,
     /// What changes.
     pub diff: ClosureDiff,
+    /// What that means for who runs them; none unless both are NixOS systems.
+    pub impact: Option<Impact>,
 }
 
 /// What of a comparison is shown, and in which order.
@@ -56,11 +60,14 @@ pub enum DiffSort {
     Size,
 }
 
-/// Returns the comparison as text with styles in it, in nvd's layout.
-pub fn diff_to_text(comparison: &Comparison, view: DiffView) -> String {
+/// Returns the comparison as text with styles in it, in nvd's layout. Lists are broken where a line gets wider than `width` columns.
+pub fn diff_to_text(comparison: &Comparison, view: DiffView, width: usize) -> String {
     let mut out = String::new();
     sides(&mut out, comparison);
-    write_sections(&mut out, &comparison.diff, view);
+    write_sections(&mut out, &comparison.diff, view, readable(width));
+    if let Some(impact) = &comparison.impact {
+        write_impact(&mut out, impact, readable(width));
+    }
     last_line(&mut out, comparison);
     out
 }
@@ -87,7 +94,10 @@ pub fn diff_to_markdown(comparison: &Comparison, view: DiffView) -> String {
     let mut paths = String::new();
     sides(&mut paths, comparison);
     out.push_str(&fence(&paths));
-    for (at, section) in sections(&comparison.diff, view).into_iter().enumerate() {
+    for (at, section) in sections(&Lists::of(&comparison.diff), view)
+        .into_iter()
+        .enumerate()
+    {
         let mut text = String::new();
         let title = match section {
             Section::Note(text) => {
@@ -95,7 +105,7 @@ pub fn diff_to_markdown(comparison: &Comparison, view: DiffView) -> String {
                 continue;
             }
             Section::Rows { title, rows } => {
-                write_rows(&mut text, &rows, view);
+                write_rows(&mut text, &rows, view, WIDTH);
                 format!("{title}: {}", rows.len())
             }
             Section::Names { title, names, rest } => {
@@ -105,7 +115,7 @@ pub fn diff_to_markdown(comparison: &Comparison, view: DiffView) -> String {
                     heading.extend([", ", &count]);
                     lists.push(names);
                 }
-                for names in lists.iter().flat_map(|names| wrapped("", names)) {
+                for names in lists.iter().flat_map(|names| wrapped("", names, WIDTH)) {
                     line(&mut text, PLAIN, &names);
                 }
                 heading
@@ -133,7 +143,7 @@ pub fn diff_to_markdown(comparison: &Comparison, view: DiffView) -> String {
 /// Says how many packages change in which way, whatever of them is shown.
 fn numbers(diff: &ClosureDiff, view: DiffView) -> String {
     let rows = Rows::of(
-        diff,
+        &Lists::of(diff),
         DiffView {
             selected: false,
             ..view

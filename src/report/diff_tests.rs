@@ -3,12 +3,17 @@
 use proptest::prelude::*;
 
 use crate::closure::{
-    Cause, Change, ClosureDiff, Entry, Family, FamilyKind, OwnChange, Selected, StorePath,
+    Cause, Change, ClosureDiff, Entry, Family, FamilyKind, Outputs, OwnChange, Selected, StorePath,
     VersionGroup,
 };
 
+use super::rows::Lists;
+use super::sections::{sections, write_narrow};
 use super::tests::outside_code;
-use super::{Comparison, DiffSort, DiffView, End, diff_to_markdown, diff_to_text, write_diff_json};
+use super::{
+    Comparison, DiffSort, DiffView, End, TEXT_WIDTH, diff_to_markdown, diff_to_text,
+    write_diff_json,
+};
 
 const MIB: i64 = 1 << 20;
 
@@ -36,8 +41,8 @@ fn groups(text: &str) -> Vec<VersionGroup> {
         let (version, count) = word.split_once('*').unwrap_or((word, "1"));
         VersionGroup {
             version: (version != "-").then(|| version.to_owned()),
-            outputs: vec!["out".to_owned()],
-            paths: vec![path("x"); count.parse().unwrap()],
+            outputs: Outputs::default(),
+            paths: vec![path("x"); count.parse().unwrap()].into(),
         }
     };
     text.split_whitespace().map(group).collect()
@@ -133,6 +138,7 @@ fn comparison(diff: ClosureDiff) -> Comparison {
         nar_size: 0,
     };
     Comparison {
+        impact: None,
         before: end("25.05", 1200),
         after: end("25.11", 1203),
         diff,
@@ -140,7 +146,7 @@ fn comparison(diff: ClosureDiff) -> Comparison {
 }
 
 fn text(diff: &ClosureDiff, view: DiffView) -> String {
-    let text = diff_to_text(&comparison(diff.clone()), view);
+    let text = diff_to_text(&comparison(diff.clone()), view, TEXT_WIDTH);
     anstream::adapter::strip_str(&text).to_string()
 }
 
@@ -220,11 +226,11 @@ fn every_section_has_its_place() {
     // A version in three outputs is one build of it; an output that comes or goes is no other version.
     let curl = &mut diff.changed[1];
     for group in curl.before.iter_mut().chain(&mut curl.after) {
-        group.outputs = texts("dev man out");
-        group.paths = vec![path("x"); 3];
+        group.outputs = texts("dev man out").into();
+        group.paths = vec![path("x"); 3].into();
     }
     let after = &mut diff.changed[1].after[0];
-    (after.outputs, after.paths) = (texts("lib out"), vec![path("x"); 2]);
+    (after.outputs, after.paths) = (texts("lib out").into(), vec![path("x"); 2].into());
     insta::assert_snapshot!(text(&diff, DEFAULT), @"
     <<< /nix/store/00000000000000000000000000000000-nixos-system-web-25.05
     >>> /nix/store/00000000000000000000000000000000-nixos-system-web-25.11
@@ -332,7 +338,7 @@ fn colours_tell_what_becomes_of_a_package() {
         removed: vec![removed("c", "1")],
         ..ClosureDiff::default()
     };
-    let shown = diff_to_text(&comparison(diff), DEFAULT).replace('\u{1b}', "^");
+    let shown = diff_to_text(&comparison(diff), DEFAULT, TEXT_WIDTH).replace('\u{1b}', "^");
     insta::assert_snapshot!(shown, @"
     <<< /nix/store/00000000000000000000000000000000-nixos-system-web-25.05
     >>> /nix/store/00000000000000000000000000000000-nixos-system-web-25.11
@@ -542,15 +548,16 @@ fn a_family_that_many_hosts_have_is_one_row_too() {
     let (text, _) = text.split_once("\n\n== ").unwrap();
     insta::assert_snapshot!(text, @"
     all 11 hosts that change:
-    [U.]  linux                 6.12.1 -> 6.18.1
+    [U.]  dolphin, kate and 3 more  6.4.1 -> 6.4.2
+    [U.]  linux                     6.12.1 -> 6.18.1
     [U.]  python3.12 -> python3.13: 4 packages
-    [A.]  python3.13-new        2
-    [U*]  systemd (3 packages)  258.1 -> 258.2
-    [U.]  twin-a                1 -> 2
-    [U.]  twin-b                1 -> 2
+    [U*]  systemd (3 packages)      258.1 -> 258.2
+    [U.]  twin-a                    1 -> 2
+    [U.]  twin-b                    1 -> 2
+    [A.]  python3.13-new            2
 
     On 10 of the 11 hosts that change (n5, n9, n13, n17, n21, n25, n29, n33, n37, n41):
-    [U.]  ark, dolphin and 4 more  6.4.1 -> 6.4.2
+    [U.]  ark  6.4.1 -> 6.4.2
     ");
 }
 
@@ -755,6 +762,41 @@ fn what_is_made_of_a_kernel_stands_with_it() {
     ");
     let rows = |diff: &ClosureDiff, view| below(diff, view).lines().count() - 1;
     assert_eq!(rows(&diff, ALL), diff.changed.len());
+    // No family takes the kernel from what is made of it.
+    let names = ["linux", "linux-firmware", "linux-modules-shrunk"];
+    let names = names.map(str::to_owned).to_vec();
+    diff.families = vec![family(
+        FamilyKind::Versions,
+        "linux",
+        ["6.6.32", "6.6.35"],
+        names,
+    )];
+    let kernel =
+        "linux                        6.6.32 -> 6.6.35 (with initrd-linux, linux-modules-shrunk)";
+    assert!(
+        below(&diff, DEFAULT).contains(kernel),
+        "{}",
+        below(&diff, DEFAULT)
+    );
+    // On a narrow page it stands below.
+    let mut narrow = String::new();
+    let long = up("a-name-of-more-than-twenty-letters", "1", "2");
+    diff.changed.insert(0, long);
+    write_narrow(&mut narrow, sections(&Lists::of(&diff), DEFAULT));
+    insta::assert_snapshot!(anstream::adapter::strip_str(&narrow).to_string(), @"
+    Version changes:
+    [U.] a-name-of-more-than-twenty-letters 1 -> 2
+    [U.] initrd-linux-modules-shrunk 6.6.32 -> 6.6.35
+    [U.] initrd-linux-zen 6.9 -> 6.10
+    [U.] linux            6.6.32 -> 6.6.35, +2.0MiB
+      with initrd-linux, linux-modules-shrunk
+    [U.] linux-firmware   6.6.32 -> 6.6.35
+    [U.] linux-zen        6.9 -> 6.9.1
+      with linux-zen-modules
+    [U.] node-modules     1 -> 2
+    ");
+    diff.changed.remove(0);
+    diff.families.clear();
     // Without the kernel each has its row.
     diff.changed.remove(3);
     assert_eq!(rows(&diff, DEFAULT), diff.changed.len() - 1);
@@ -980,7 +1022,7 @@ proptest! {
             entry.name.push_str(&foreign);
             for group in entry.before.iter_mut().chain(&mut entry.after) {
                 group.version = group.version.take().map(|version| version + &foreign);
-                group.outputs.push(foreign.clone());
+                group.outputs = vec!["out".to_owned(), foreign.clone()].into();
             }
             for text in entry.via.iter_mut().flatten() {
                 text.push_str(&foreign);

@@ -20,9 +20,10 @@ pub fn write_json(report: &Report, to: impl Write) -> io::Result<()> {
 
 /// Writes anything so.
 pub(super) fn write_line(value: &impl Serialize, to: impl Write) -> io::Result<()> {
-    let mut to = Escaping(BufWriter::with_capacity(1 << 16, to));
+    // JSON is written sign by sign, and looked through faster in bulk.
+    let mut to = BufWriter::with_capacity(1 << 16, Escaping::new(to));
     serde_json::to_writer(&mut to, value)?;
-    to.0.write_all(b"\n")?;
+    to.write_all(b"\n")?;
     to.flush()
 }
 
@@ -34,29 +35,60 @@ pub fn to_json(report: &Report) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-const COMMAND: &[u8] = b"##[";
+/// Escapes `##[` in what is written to it, in whatever pieces: the second of two hashes is kept back until it is known what follows.
+/// What ends in two is not written whole, which JSON never does.
+struct Escaping<W> {
+    to: W,
+    /// What came last is a hash.
+    hash: bool,
+    /// It follows another, and is not written yet.
+    kept: bool,
+}
 
-/// Escapes [`COMMAND`]. What is written to it comes in pieces, and none ends within: JSON's own signs stand between strings,
-/// and of a string what needs no escape comes in one piece.
-struct Escaping<W>(W);
+impl<W> Escaping<W> {
+    fn new(to: W) -> Self {
+        Self {
+            to,
+            hash: false,
+            kept: false,
+        }
+    }
+}
 
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
-        let found = |rest: &[u8]| rest.windows(COMMAND.len()).position(|part| part == COMMAND);
-        // Most pieces have no such sign, and looking for one byte is quick.
-        while let Some(at) = rest.contains(&b'#').then(|| found(rest)).flatten() {
-            let (before, after) = rest.split_at(at);
-            self.0.write_all(before)?;
-            self.0.write_all(b"#\\u0023[")?;
-            rest = after.get(COMMAND.len()..).unwrap_or_default();
+        while let Some((&first, after)) = rest.split_first() {
+            if std::mem::take(&mut self.kept) {
+                let hash: &[u8] = if first == b'[' { b"\\u0023" } else { b"#" };
+                self.to.write_all(hash)?;
+            }
+            if first == b'#' {
+                if self.hash {
+                    self.kept = true;
+                } else {
+                    self.to.write_all(b"#")?;
+                }
+                self.hash = true;
+                rest = after;
+                continue;
+            }
+            self.hash = false;
+            // Most pieces have no such sign, and looking whether there is one is quicker than looking where.
+            let end = if rest.contains(&b'#') {
+                rest.iter().position(|byte| *byte == b'#')
+            } else {
+                None
+            };
+            let (plain, after) = rest.split_at(end.unwrap_or(rest.len()));
+            self.to.write_all(plain)?;
+            rest = after;
         }
-        self.0.write_all(rest)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
 }
 
@@ -68,9 +100,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_escaped_command_reads_back_as_it_was(texts in proptest::collection::vec("(#|\\[|\"|\\\\|\n|é|:)*", 0..6)) {
+        fn an_escaped_command_reads_back_as_it_was(texts in proptest::collection::vec("(#|\\[|\"|\\\\|\n|é|:)*", 0..6), piece in 1..9_usize) {
             let mut bytes = Vec::new();
-            serde_json::to_writer(Escaping(&mut bytes), &texts).unwrap();
+            let mut to = BufWriter::with_capacity(piece, Escaping::new(&mut bytes));
+            serde_json::to_writer(&mut to, &texts).unwrap();
+            to.flush().unwrap();
+            drop(to);
             let json = String::from_utf8(bytes).unwrap();
             prop_assert!(!json.contains("##["), "{}", json);
             prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), texts);

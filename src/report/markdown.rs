@@ -4,12 +4,12 @@
 //! mention, link, close or break out.
 
 use super::Report;
-use super::budget::{Limits, Parts};
+use super::budget::body;
 use super::clean::is_unseen;
 
 /// Returns the report as Markdown.
 pub fn to_markdown(report: &Report) -> String {
-    Parts::of(report).render(&Limits::NONE)
+    body(report, usize::MAX)
 }
 
 /// Returns `text` as a code span, in one line, whatever is in it.
@@ -51,10 +51,16 @@ pub(super) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
-/// Returns `text` as a fenced block, with a fence longer than any run of backticks in it.
+/// Returns `text` as a fenced block, with a fence longer than any run of backticks in it. Its lines stay; what else is not seen is a
+/// space, as in a code span.
 pub(super) fn fence(text: &str) -> String {
-    let ticks = "`".repeat(longest_run(text).max(2) + 1);
-    format!("{ticks}text\n{}\n{ticks}\n", text.trim_end_matches('\n'))
+    let text: String = text
+        .trim_end_matches('\n')
+        .chars()
+        .map(|c| if c != '\n' && is_unseen(c) { ' ' } else { c })
+        .collect();
+    let ticks = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{ticks}text\n{text}\n{ticks}\n")
 }
 
 fn longest_run(text: &str) -> usize {
@@ -107,12 +113,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn foreign_text_never_leaves_its_code(text in "[^\\n\\r]*(@|`|#|~|<|\\||\\\\)*[^\\n\\r]*") {
+        fn foreign_text_never_leaves_its_code(text in "[^\\n\\r]*(@|`|#|~|<|\\||\\\\|\u{2028}|\u{202e}|\u{200b}|\u{1b})*[^\\n\\r]*") {
             let marked = format!("zzforeignzz{text}zzforeignzz");
             let span = texts_outside_code(&format!("a {} b", code(&marked)));
             prop_assert_eq!(span, "a  b");
             let block = texts_outside_code(&format!("a\n\n{}\nb\n", fence(&format!("{marked}\n> ```\n~~~~"))));
             prop_assert_eq!(block, "ab");
+            prop_assert!(!code(&text).contains(is_unseen));
+            prop_assert!(!fence(&text).chars().any(|c| c != '\n' && is_unseen(c)));
         }
     }
 }

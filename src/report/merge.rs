@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::closure::StorePath;
 use crate::flake::HostId;
 use crate::flake::Kind;
+use crate::flake::lock::is_compare_url;
 
 use super::clean::is_unseen;
 use super::plan::list;
@@ -367,6 +368,12 @@ fn same(
             (counts(a.inputs.len()), counts(b.inputs.len())),
         ));
     }
+    if (&a.lock_notes, a.lock_notes_left_out) != (&b.lock_notes, b.lock_notes_left_out) {
+        return Err(differ(
+            "what is odd about the new flake.lock",
+            (counts(a.lock_notes.len()), counts(b.lock_notes.len())),
+        ));
+    }
     if a.excluded != b.excluded {
         return Err(differ(
             "the hosts left out",
@@ -499,16 +506,29 @@ fn clean(report: &mut Report) {
             .into_iter()
             .flatten()
             .filter_map(|revision| revision.url.as_mut());
-        urls.chain(&mut input.original)
-            .chain(&mut input.compare_url)
+        urls.chain(&mut input.original).for_each(strip_line);
+        input.compare_url = input.compare_url.take().filter(|url| is_compare_url(url));
+    }
+    for note in &mut report.lock_notes {
+        note.inputs
+            .iter_mut()
+            .chain(&mut note.repository)
+            .chain(&mut note.date)
             .for_each(strip_line);
     }
     for host in &mut report.hosts {
         host.reason.iter_mut().for_each(strip_line);
+        // It means nothing without what it is about.
+        host.impact.take_if(|_| host.diff.is_none());
+        if let Some(impact) = &mut host.impact {
+            impact.texts_mut().for_each(strip_line);
+            impact.arrange();
+        }
         if let Some(failure) = &mut host.failure {
             failure.log_path = None;
             strip(&mut failure.error, &['\n']);
-            failure.log_tail.iter_mut().for_each(strip_line);
+            let logs = [&mut failure.log_tail, &mut failure.log_errors];
+            logs.into_iter().flatten().for_each(strip_line);
         }
     }
 }
@@ -794,6 +814,8 @@ mod tests {
             "outcome": "changed",
             "excluded": [],
             "inputs": [],
+            "lock_notes": [],
+            "lock_notes_left_out": 0,
             "hosts": [host(name)],
             "fleet": {
                 "hosts": 9, "changed": 9, "unchanged": 0, "broken": 0, "already_broken": 0, "mended": 0, "skipped": 0,
@@ -825,6 +847,47 @@ mod tests {
                 .map(|(at, report)| (format!("{at}.json"), read(report).unwrap()))
                 .collect(),
         )
+    }
+
+    #[test]
+    fn an_impact_is_that_of_a_diff_in_order_and_without_what_nobody_sees() {
+        let impact = json!({
+            "reboot": { "needed": false, "reasons": [
+                { "what": "initrd", "name": "i", "before": "1", "after": "2", "change": "changed", "cause": null },
+                { "what": "kernel", "name": "l\u{1b}", "before": null, "after": "2\u{202e}", "change": "added", "cause": null },
+            ] },
+            "units_changed": [{ "name": "b\n", "user": false, "change": "changed", "because": ["z", "a\u{7}", "a"] }],
+            "kernel": null, "systemd": null, "release": null, "downgrades": [], "major": [], "gone": [],
+            "security": [
+                { "name": "b", "before": null, "after": "1", "change": "added", "cause": null },
+                { "name": "a", "before": null, "after": "1", "change": "added", "cause": null },
+                { "name": "a", "before": null, "after": "1", "change": "added", "cause": null },
+            ],
+            "patches": [{ "package": "p\u{0}", "patch": "CVE\u{2028}", "gained": true }],
+            "vulnerabilities": [{ "package": "p", "vulnerability": "x\u{85}", "gained": true }],
+        });
+        let alone = with(&report("a"), "/hosts/0/impact", impact);
+        assert_eq!(read(&alone).unwrap().hosts[0].impact, None);
+
+        let diff = json!({
+            "changed": [], "added": [], "removed": [], "selection": [], "rebuilt": [], "configuration": [], "paths_added": 1,
+            "paths_removed": 1, "size_delta": 0,
+        });
+        let told = read(&with(&alone, "/hosts/0/diff", diff)).unwrap();
+        let impact = told.hosts[0].impact.as_ref().unwrap();
+        assert_eq!(impact.reboot.needed, Some(true));
+        let reasons: Vec<&str> = impact
+            .reboot
+            .reasons
+            .iter()
+            .map(|r| r.step.name.as_str())
+            .collect();
+        assert_eq!(reasons, ["l", "i"]);
+        assert_eq!(impact.security.len(), 2);
+        assert_eq!(impact.units_changed[0].because, ["a", "z"]);
+        let text = serde_json::to_string(impact).unwrap();
+        let seen = |c: char| !is_unseen(c) && c != '\\';
+        assert!(text.chars().all(seen), "{text}");
     }
 
     #[test]
@@ -912,6 +975,7 @@ mod tests {
             vec![a.clone(), unbuilt(b.clone(), Value::Null)],
             vec![a.clone(), with(&b, "/tool/version", json!("2\n::error::"))],
             vec![a.clone(), with(&b, "/inputs", json!([input]))],
+            vec![a.clone(), with(&b, "/lock_notes_left_out", json!(1))],
             vec![
                 a.clone(),
                 with(
@@ -945,6 +1009,7 @@ mod tests {
         0.json and 1.json differ in whether hosts were built: true and false
         0.json and 1.json differ in the version of flake-herald: 1.0.0 and 2�::error::
         0.json and 1.json differ in the inputs that change: 0 entries and 1 entry
+        0.json and 1.json differ in what is odd about the new flake.lock: 0 entries and 0 entries
         0.json and 1.json differ in the hosts left out: 0 entries and 1 entry
         ");
         let given = merged(&[a, with(&b, "/lock/origin", json!("given"))]).unwrap();
@@ -999,7 +1064,7 @@ mod tests {
         is not a report: missing field `schema` at line 1 column 2
         is truncated: the JSON ends too early
         /schema 2: has schema 2, of flake-herald 1.0.0; this version reads schema 1
-        /schema "1": is not a report: invalid type: string "1", expected u64 at line 1 column 1124
+        /schema "1": is not a report: invalid type: string "1", expected u64 at line 1 column 1164
         /tool/name "other": is a report of `other`, not of flake-herald
         /hosts {}: is malformed: invalid type: map, expected a sequence at line 1 column 243
         /hosts/0/status "odd\n::error::": is malformed: unknown variant `odd�::error::`, expected one of `broken`, `already-broken`, `mended`, `changed`, `skipped`, `unknown`, `unchanged` at line 1 column 685
@@ -1158,13 +1223,31 @@ mod tests {
         hostile["warnings"] = json!(["a\u{1b}[31m\u{202e}b\r\n::error::x"]);
         hostile["timing"]["steps"] =
             json!([{ "name": "x", "ms": u64::MAX }, { "name": "x", "ms": u64::MAX }]);
+        let input = |url: &str| {
+            json!({
+                "name": "x", "type": null, "original": null, "before": null, "after": null, "compare_url": url,
+                "transitive": false,
+            })
+        };
+        let link = "https://github.com/o/r/compare/a...b";
+        hostile["inputs"] = json!([
+            input(link),
+            input("https://u:p@h/"),
+            input("https://h/) @all")
+        ]);
         let whole = merged(&[hostile]).unwrap();
+        let links: Vec<_> = whole
+            .inputs
+            .iter()
+            .map(|input| &input.compare_url)
+            .collect();
+        assert_eq!(links, [&Some(link.to_owned()), &None, &None]);
         assert_eq!(whole.fleet.size_delta, Some(i64::MIN));
         assert_eq!(whole.warnings, ["a[31mb::error::x"]);
         for text in [
             super::super::to_markdown(&whole),
             super::super::to_json(&whole),
-            super::super::to_text(&whole),
+            super::super::to_plain_text(&whole),
         ] {
             assert!(!text.is_empty());
         }

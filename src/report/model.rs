@@ -1,5 +1,6 @@
 //! `report.json`, schema 1. A missing value is null, never absent; order is fixed.
 
+use std::collections::HashSet;
 use std::io::{BufWriter, Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::closure::{ClosureDiff, StorePath};
 use crate::flake::Kind;
+use crate::flake::lock::LockNote;
 
+use super::impact::{Impact, Step};
+use super::overview::{self, List, Overview, Shared};
 use super::pull_request::PullRequestInfo;
 
 /// The number of the schema. Fields may be added within it, never changed or taken away.
@@ -16,6 +20,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What an update changes on every host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -38,6 +43,12 @@ pub struct Report {
     pub excluded: Vec<ExcludedHost>,
     /// The inputs that change, in the order Nix lists them.
     pub inputs: Vec<InputChange>,
+    /// What is odd about the new lock, the most telling first; nothing where the lock does not change.
+    #[serde(default)]
+    pub lock_notes: Vec<LockNote>,
+    /// How many such notes are left out.
+    #[serde(default)]
+    pub lock_notes_left_out: u64,
     /// Every host looked at, by kind and name.
     pub hosts: Vec<HostReport>,
     /// The hosts in numbers.
@@ -63,6 +74,7 @@ fn built() -> bool {
 
 /// What of a plan a report carries: by it a merge knows that no host is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Planned {
     /// Every host of the plan, by kind and name.
     pub hosts: Vec<PlannedHost>,
@@ -70,6 +82,7 @@ pub struct Planned {
 
 /// A host of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedHost {
     /// Its kind.
     pub kind: Kind,
@@ -79,6 +92,7 @@ pub struct PlannedHost {
 
 /// A program and its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -88,6 +102,7 @@ pub struct Tool {
 
 /// The Nix in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NixInfo {
     /// Its version as it prints it; for one that is not Nix itself with its name, as in `2.93.3 (Lix)`.
     pub version: String,
@@ -97,6 +112,7 @@ pub struct NixInfo {
 
 /// The flake that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlakeInfo {
     /// Its directory within the repository; `.` at the top.
     pub dir: String,
@@ -106,6 +122,7 @@ pub struct FlakeInfo {
 
 /// What was asked for: two reports of one scope speak about the same thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scope {
     /// The first 16 hex digits of the SHA-256 of the other fields' canonical JSON.
     pub id: String,
@@ -159,6 +176,7 @@ impl Scope {
 
 /// The lock files compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockInfo {
     /// SHA-256, in hex, of the base's `flake.lock`; null where it has none.
     pub before_hash: Option<String>,
@@ -182,6 +200,7 @@ impl LockInfo {
 
 /// Where the new lock comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LockOrigin {
     /// Updated by us.
@@ -194,6 +213,7 @@ pub enum LockOrigin {
 
 /// What came of a run, as far as closures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// At least one host's closure changes, or cannot be proved not to.
@@ -228,6 +248,7 @@ impl Outcome {
 
 /// A host left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExcludedHost {
     /// Its kind.
     pub kind: Kind,
@@ -239,6 +260,7 @@ pub struct ExcludedHost {
 
 /// An input that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputChange {
     /// Its path from the flake, as in `home-manager/nixpkgs`.
     pub name: String,
@@ -251,7 +273,7 @@ pub struct InputChange {
     pub before: Option<InputRevision>,
     /// What will be locked; null for an input that goes.
     pub after: Option<InputRevision>,
-    /// A page that shows what lies between the two.
+    /// A page that shows what lies between the two; null unless it is certain that there is one.
     pub compare_url: Option<String>,
     /// It is an input of an input.
     pub transitive: bool,
@@ -259,6 +281,7 @@ pub struct InputChange {
 
 /// What an input is locked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputRevision {
     /// The commit.
     pub rev: Option<String>,
@@ -272,6 +295,7 @@ pub struct InputRevision {
 
 /// What the update means for one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostReport {
     /// Its name.
     pub name: String,
@@ -293,13 +317,14 @@ pub struct HostReport {
     /// selects, as far as they could be listed.
     pub diff: Option<ClosureDiff>,
     /// What the difference means for who runs the host; null where there is none, or it is not known.
-    pub impact: Option<Value>,
+    pub impact: Option<Impact>,
     /// What failed.
     pub failure: Option<Failure>,
 }
 
 /// What an update does to a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Fine before, fails after.
@@ -346,6 +371,7 @@ impl Status {
 
 /// One side of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Side {
     /// Its derivation.
     pub drv_path: StorePath,
@@ -359,6 +385,7 @@ pub struct Side {
 
 /// Why a host failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
     /// At what.
     pub stage: Stage,
@@ -370,12 +397,16 @@ pub struct Failure {
     pub derivation: Option<String>,
     /// The end of its log.
     pub log_tail: Vec<String>,
+    /// The first lines of its log that look like an error, wherever they stand in it.
+    #[serde(default)]
+    pub log_errors: Vec<String>,
     /// The file that holds the whole log, where one was written.
     pub log_path: Option<String>,
 }
 
 /// The stage at which a host failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// It has no derivation.
@@ -399,6 +430,7 @@ impl Stage {
 
 /// A side of the update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SideName {
     /// With the base's lock.
@@ -408,7 +440,8 @@ pub enum SideName {
 }
 
 /// The hosts in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fleet {
     /// All that were looked at.
     pub hosts: u64,
@@ -430,10 +463,68 @@ pub struct Fleet {
     pub size_delta: Option<i64>,
     /// What building the hosts that differ would take; null where they were built, and where it is not known.
     pub to_build: Option<ToBuild>,
+    /// The `size_delta` in the middle of those of the hosts that were compared, of an even number the lower of the two, in bytes;
+    /// null where none was.
+    #[serde(default)]
+    pub size_delta_median: Option<i64>,
+    /// The hosts that were compared: those with a `diff`.
+    #[serde(default)]
+    pub compared: u64,
+    /// The hosts on which a reboot is due; null where that is known of no host.
+    #[serde(default)]
+    pub reboot: Option<u64>,
+    /// The hosts on which services restart; null where that is known of no host.
+    #[serde(default)]
+    pub restarts: Option<u64>,
+    /// How many packages move: their version, their selection, in or out. Here and below a name counts once, on however many hosts.
+    #[serde(default)]
+    pub moved: u64,
+    /// Those of them that users chose.
+    #[serde(default)]
+    pub selected: u64,
+    /// Packages whose version goes down.
+    #[serde(default)]
+    pub downgrades: u64,
+    /// Packages of which the first number of the version goes up.
+    #[serde(default)]
+    pub major: u64,
+    /// Packages that users chose, and that are gone.
+    #[serde(default)]
+    pub gone: u64,
+    /// Packages that keep attackers out, or that attackers reach first, and that change.
+    #[serde(default)]
+    pub security: u64,
+    /// Packages that are built anew at the same version.
+    #[serde(default)]
+    pub rebuilt: u64,
+    /// What changes on the hosts, each change once: 200 at most, those that users chose, that go down or that attackers care for
+    /// first, then by how many hosts they are on. Packages that are rebuilt for what they are built from are left out.
+    #[serde(default)]
+    pub changes: Vec<FleetChange>,
+}
+
+/// A change that hosts have in common, or that one of them has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FleetChange {
+    /// How the package changes.
+    #[serde(flatten)]
+    pub step: Step,
+    /// Users chose it, on one of the hosts at least.
+    pub selected: bool,
+    /// It keeps attackers out, or attackers reach it first.
+    pub security: bool,
+    /// On how many hosts it happens.
+    pub hosts: u64,
+    /// Those hosts, by name, where they are 5 at most; else none.
+    pub on: Vec<String>,
+    /// The compared hosts on which it does not happen, where `on` is empty and they are 5 at most; else none.
+    pub not_on: Vec<String>,
 }
 
 /// What a build would take, by the store and the caches at that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ToBuild {
     /// How many derivations would be built.
     pub derivations: u64,
@@ -450,6 +541,9 @@ impl Fleet {
     pub fn unbuilt(hosts: &[HostReport], to_build: Option<ToBuild>) -> Self {
         Self {
             size_delta: None,
+            size_delta_median: None,
+            reboot: None,
+            restarts: None,
             to_build,
             ..Self::of(hosts)
         }
@@ -457,30 +551,66 @@ impl Fleet {
 
     /// Counts `hosts`.
     pub fn of(hosts: &[HostReport]) -> Self {
-        let count = |status: Status| hosts.iter().map(|h| u64::from(h.status == status)).sum();
+        let status = |status: Status| count(hosts.iter().filter(|host| host.status == status));
+        let deltas: Vec<i64> = hosts.iter().filter_map(overview::size_delta).collect();
+        // Of a host that stays as it is all is known.
+        let stays = |host: &&HostReport| host.status == Status::Unchanged;
+        let told: Vec<&HostReport> = hosts
+            .iter()
+            .filter(|host| stays(host) || host.impact.is_some())
+            .collect();
+        let known = |is: fn(&Impact) -> bool| {
+            let with = told
+                .iter()
+                .filter(|host| host.impact.as_ref().is_some_and(is));
+            (!told.is_empty()).then(|| count(with))
+        };
+        let steps = |list: fn(&Impact) -> &Vec<Step>| {
+            let impacts = hosts.iter().filter_map(|host| host.impact.as_ref());
+            let names = impacts.flat_map(list).map(|step| step.name.as_str());
+            count(names.collect::<HashSet<_>>())
+        };
+        let overview = Overview::of(hosts);
+        let names = |is: fn(&Shared<'_>) -> bool| {
+            let changes = overview.changes.iter().filter(|change| is(change));
+            let names = changes.map(|change| change.entry.name.as_str());
+            count(names.collect::<HashSet<_>>())
+        };
         Self {
-            hosts: hosts.iter().map(|_| 1).sum(),
-            changed: count(Status::Changed),
-            unchanged: count(Status::Unchanged),
-            broken: count(Status::Broken),
-            already_broken: count(Status::AlreadyBroken),
-            mended: count(Status::Mended),
-            skipped: count(Status::Skipped),
-            unknown: count(Status::Unknown),
-            size_delta: Some(
-                hosts
-                    .iter()
-                    .filter_map(|h| h.diff.as_ref()?.size_delta)
-                    // A report made elsewhere may hold any number.
-                    .fold(0, i64::saturating_add),
-            ),
+            hosts: count(hosts),
+            changed: status(Status::Changed),
+            unchanged: status(Status::Unchanged),
+            broken: status(Status::Broken),
+            already_broken: status(Status::AlreadyBroken),
+            mended: status(Status::Mended),
+            skipped: status(Status::Skipped),
+            unknown: status(Status::Unknown),
+            // A report made elsewhere may hold any number.
+            size_delta: Some(deltas.iter().copied().fold(0, i64::saturating_add)),
             to_build: None,
+            size_delta_median: overview::median(deltas),
+            compared: count(&overview.hosts),
+            reboot: known(|impact| impact.reboot.needed == Some(true)),
+            restarts: known(|impact| overview::restarts(impact).next().is_some()),
+            moved: names(|change| change.list.moves()),
+            selected: names(|change| change.is_selected_move()),
+            downgrades: steps(|impact| &impact.downgrades),
+            major: steps(|impact| &impact.major),
+            gone: steps(|impact| &impact.gone),
+            security: steps(|impact| &impact.security),
+            rebuilt: names(|change| change.list == List::Rebuilt),
+            changes: overview.most_important(),
         }
     }
 }
 
+fn count<T>(list: impl IntoIterator<Item = T>) -> u64 {
+    list.into_iter().map(|_| 1).sum()
+}
+
 /// When and how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timing {
     /// When the run began, RFC 3339.
     pub started: String,
@@ -492,6 +622,7 @@ pub struct Timing {
 
 /// How long a step took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepTiming {
     /// The step.
     pub name: String,
@@ -573,7 +704,7 @@ impl Report {
     }
 
     /// Does something with the paths of every entry of every diff.
-    fn paths_of_entries(&mut self, mut work: impl FnMut(&mut Vec<StorePath>)) {
+    fn paths_of_entries(&mut self, mut work: impl FnMut(&mut [StorePath])) {
         for diff in self.hosts.iter_mut().filter_map(|host| host.diff.as_mut()) {
             for entry in diff.lists_mut().into_iter().flatten() {
                 for group in entry.before.iter_mut().chain(&mut entry.after) {

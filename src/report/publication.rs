@@ -1,6 +1,7 @@
 //! The texts of a pull request that are not its body: what a line, a title and a commit message say.
 
 use super::budget::short;
+use super::inputs::rows;
 use super::markdown::code;
 use super::text::{headline, revision};
 use super::{InputChange, Report};
@@ -14,20 +15,28 @@ const MESSAGE: usize = 16 * 1024;
 /// The most characters of a foreign text in a line of ours.
 const NAME: usize = 80;
 
-/// Returns in one line what the report says: its headline, and the first inputs.
+/// Returns in one line what the report says: its headline, on how many hosts a reboot is due, and what moves, first of all nixpkgs.
 pub fn summary(report: &Report) -> String {
-    const INPUTS: usize = 3;
-    let mut out = headline(report);
-    let inputs: Vec<String> = report.inputs.iter().take(INPUTS).map(change).collect();
-    if !inputs.is_empty() {
-        out.push_str("; ");
-        out.push_str(&inputs.join(", "));
+    let mut parts = vec![headline(report)];
+    match report.fleet.reboot {
+        None | Some(0) => {}
+        Some(1) if report.fleet.hosts == 1 => parts.push("reboot needed".to_owned()),
+        Some(count) => parts.push(format!("reboot on {count}")),
     }
-    let left = report.inputs.len().saturating_sub(INPUTS);
-    if left > 0 {
-        out.extend([" and ", &left.to_string(), " more"]);
+    let inputs = rows(report);
+    let direct = || inputs.iter().filter(|input| !input.transitive);
+    // Nearly all that a host has comes from it.
+    let first = direct().find(|input| input.name == "nixpkgs");
+    if let Some(input) = first.or_else(|| direct().next()).or(inputs.first()) {
+        let [name, before, after] =
+            [input.name, &input.before, &input.after].map(|text| code(&short(text, NAME)));
+        let more = match inputs.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(format!("{name} {before} → {after}{more}"));
     }
-    out
+    parts.join("; ")
 }
 
 fn change(input: &InputChange) -> String {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// What became of the pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PullRequestInfo {
     /// What was done.
     pub operation: Operation,
@@ -23,6 +24,7 @@ pub struct PullRequestInfo {
 
 /// What was done with the pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// It was opened.

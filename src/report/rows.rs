@@ -20,6 +20,77 @@ const TOLD: usize = 2;
 /// Fewer packages than this of which the same changed have a row each.
 const ALIKE: usize = 4;
 
+/// What changes, in the lists of a [`ClosureDiff`]: all of one, or a part.
+#[derive(Default)]
+pub(super) struct Lists<'a> {
+    pub(super) changed: Vec<&'a Entry>,
+    pub(super) added: Vec<&'a Entry>,
+    pub(super) removed: Vec<&'a Entry>,
+    pub(super) selection: Vec<&'a Entry>,
+    pub(super) rebuilt: Vec<&'a Entry>,
+    pub(super) configuration: Vec<&'a Entry>,
+    /// Those of the whole: packages of theirs that are in no list are no members.
+    pub(super) families: &'a [Family],
+}
+
+impl<'a> Lists<'a> {
+    /// Returns all of `diff`.
+    pub(super) fn of(diff: &'a ClosureDiff) -> Self {
+        Self {
+            changed: diff.changed.iter().collect(),
+            added: diff.added.iter().collect(),
+            removed: diff.removed.iter().collect(),
+            selection: diff.selection.iter().collect(),
+            rebuilt: diff.rebuilt.iter().collect(),
+            configuration: diff.configuration.iter().collect(),
+            families: &diff.families,
+        }
+    }
+
+    /// Returns the lists in the order of [`ClosureDiff::entries`].
+    pub(super) fn all_mut(&mut self) -> [&mut Vec<&'a Entry>; 6] {
+        [
+            &mut self.changed,
+            &mut self.added,
+            &mut self.removed,
+            &mut self.selection,
+            &mut self.rebuilt,
+            &mut self.configuration,
+        ]
+    }
+
+    /// Returns so many entries of each list of packages that move: first those that are no mere upgrade of what nobody chose.
+    pub(super) fn first(&self, most: usize) -> Self {
+        let first = |entries: &[&'a Entry]| {
+            let is_told = |entry: &&'a Entry| {
+                entry.selected != Selected::No || entry.change == Change::Downgraded
+            };
+            let others = entries.iter().copied().filter(|entry| !is_told(entry));
+            let told = entries.iter().copied().filter(is_told);
+            told.chain(others).take(most).collect()
+        };
+        Self {
+            changed: first(&self.changed),
+            added: first(&self.added),
+            removed: first(&self.removed),
+            selection: first(&self.selection),
+            rebuilt: self.rebuilt.clone(),
+            configuration: self.configuration.clone(),
+            families: self.families,
+        }
+    }
+
+    /// Returns how many packages move: their version, their selection, in or out.
+    pub(super) fn moves(&self) -> usize {
+        self.changed.len() + self.added.len() + self.removed.len() + self.selection.len()
+    }
+
+    /// Returns how much changes.
+    pub(super) fn len(&self) -> usize {
+        self.moves() + self.rebuilt.len() + self.configuration.len()
+    }
+}
+
 /// A row, but for its number.
 pub(super) struct Row<'a> {
     pub(super) change: Change,
@@ -30,6 +101,8 @@ pub(super) struct Row<'a> {
     pub(super) what: String,
     /// By how many bytes the closure grows, where that is known.
     pub(super) size_delta: Option<i64>,
+    /// What is made of a kernel and changes with it; `what` ends in [`Row::with`].
+    parts: Vec<&'a str>,
     /// What stands below it, a line each.
     pub(super) notes: Vec<Note>,
     /// The name that it stands at, where rows are in the order of names.
@@ -73,7 +146,7 @@ impl Weight {
 }
 
 /// Returns whether a patch of this name mends a hole.
-fn is_security(patch: &str) -> bool {
+pub(super) fn is_security(patch: &str) -> bool {
     patch.to_ascii_uppercase().contains("CVE-")
 }
 
@@ -84,6 +157,11 @@ pub(super) struct Note {
     pub(super) names: Vec<String>,
 }
 
+impl Note {
+    /// On which way a newcomer comes in.
+    pub(super) const THROUGH: &'static str = "through";
+}
+
 impl<'a> Row<'a> {
     pub(super) fn of(entry: &'a Entry, view: DiffView) -> Self {
         Self {
@@ -92,6 +170,7 @@ impl<'a> Row<'a> {
             name: Cow::Borrowed(&entry.name),
             what: change_versions(entry),
             size_delta: entry.size_delta,
+            parts: Vec::new(),
             notes: entry
                 .via
                 .as_deref()
@@ -148,6 +227,46 @@ impl<'a> Row<'a> {
             && self.notes.is_empty()
     }
 
+    /// Returns how late a reader looks for it: first what goes down, mends a hole or moves the system, last what came along.
+    pub(super) fn rank(&self, is_sensitive: impl Fn(&str) -> bool) -> u8 {
+        let is_system = self.name == "linux" || self.name.starts_with("nixos-system-");
+        if self.change == Change::Downgraded || self.weight == Weight::Security || is_system {
+            0
+        } else if self.selected != Selected::No || is_sensitive(self.key) {
+            1
+        } else if self.jump == Jump::Major && self.change != Change::Rebuilt {
+            2
+        } else if self.change == Change::Upgraded || self.weight > Weight::Telling {
+            4
+        } else {
+            3
+        }
+    }
+
+    /// Says what changes along with a kernel; nothing of what is none.
+    fn with(&self) -> String {
+        if self.parts.is_empty() {
+            return String::new();
+        }
+        format!(" (with {})", self.parts.join(", "))
+    }
+
+    /// Returns what becomes of the versions, and what else stands below it where a line has little room.
+    pub(super) fn narrow(&self) -> (&str, Option<Note>) {
+        let what = self.what.strip_suffix(&self.with()).unwrap_or(&self.what);
+        let parts = self.parts.iter().map(|part| (*part).to_owned()).collect();
+        let note = (!self.parts.is_empty()).then_some(Note {
+            lead: "with",
+            names: parts,
+        });
+        (what, note)
+    }
+
+    /// Returns the package's name, or what a family's rows are ordered by.
+    pub(super) fn key(&self) -> &'a str {
+        self.key
+    }
+
     /// Returns nvd's two letters: what became of it, and whether the user selected it.
     pub(super) fn tag(&self) -> String {
         let change = match self.change {
@@ -180,12 +299,22 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Returns the rows of `diff` that `view` asks for, in its order.
-    pub(super) fn of(diff: &'a ClosureDiff, view: DiffView) -> Self {
+    pub(super) fn of(diff: &Lists<'a>, view: DiffView) -> Self {
+        let parts = parts_of_kernels(diff, view);
         let mut folded = Folded::default();
         if !view.all && !diff.families.is_empty() {
+            // What stands in a kernel's row is in no family's.
+            let kernels: HashSet<&str> = parts
+                .iter()
+                .flat_map(|(kernel, parts)| {
+                    parts.iter().map(|part| part.name.as_str()).chain([*kernel])
+                })
+                .collect();
+            folded.changed.clone_from(&kernels);
             folded.fold(diff, view);
+            folded.changed.retain(|name| !kernels.contains(name));
         }
-        let list = |entries: &'a [Entry], folded: &HashSet<&str>| -> Vec<Row<'a>> {
+        let list = |entries: &[&'a Entry], folded: &HashSet<&str>| -> Vec<Row<'a>> {
             let entries = entries.iter().filter(|entry| is_shown(entry, view));
             entries
                 .filter(|entry| !folded.contains(entry.name.as_str()))
@@ -193,7 +322,7 @@ impl<'a> Rows<'a> {
                 .collect()
         };
         let mut rows = Self {
-            changed: moved(diff, &folded.changed, view),
+            changed: moved(diff, &folded.changed, &parts, view),
             selection: list(&diff.selection, &HashSet::new()),
             added: list(&diff.added, &folded.added),
             removed: list(&diff.removed, &folded.removed),
@@ -219,32 +348,46 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Returns the rows of packages whose versions moved but for those `folded`. What is made of a kernel stands in the kernel's row.
-fn moved<'a>(diff: &'a ClosureDiff, folded: &HashSet<&str>, view: DiffView) -> Vec<Row<'a>> {
-    let shown = |entry: &&Entry| is_shown(entry, view) && !folded.contains(entry.name.as_str());
-    let entries: Vec<&Entry> = diff.changed.iter().filter(shown).collect();
-    let is_kernel = |entry: &&&Entry| {
-        !view.all && entry.name.starts_with("linux") && kernel_of(&entry.name).is_none()
-    };
-    let kernels: HashMap<&str, &Entry> = entries
-        .iter()
-        .filter(is_kernel)
-        .map(|kernel| (kernel.name.as_str(), *kernel))
+/// Returns what is made of each kernel and changes as it does, by the kernel's name.
+fn parts_of_kernels<'a>(diff: &Lists<'a>, view: DiffView) -> HashMap<&'a str, Vec<&'a Entry>> {
+    if view.all {
+        return HashMap::new();
+    }
+    let entries = || diff.changed.iter().copied().filter(|e| is_shown(e, view));
+    let kernels: HashMap<&str, &Entry> = entries()
+        .filter(|entry| entry.name.starts_with("linux") && kernel_of(&entry.name).is_none())
+        .map(|kernel| (kernel.name.as_str(), kernel))
         .collect();
     let mut parts: HashMap<&str, Vec<&Entry>> = HashMap::new();
-    let mut rows = Vec::new();
-    for entry in entries {
+    for entry in entries() {
         let kernel = kernel_of(&entry.name).and_then(|name| kernels.get(name));
-        match kernel.filter(|kernel| change_versions(kernel) == change_versions(entry)) {
-            Some(kernel) => parts.entry(&kernel.name).or_default().push(entry),
-            None => rows.push((entry, Row::of_moved(entry, view))),
+        if let Some(kernel) =
+            kernel.filter(|kernel| change_versions(kernel) == change_versions(entry))
+        {
+            parts.entry(&kernel.name).or_default().push(entry);
         }
     }
-    rows.into_iter()
-        .map(|(entry, mut row)| {
+    parts
+}
+
+/// Returns the rows of packages whose versions moved but for those `folded`. What is made of a kernel stands in the kernel's row.
+fn moved<'a>(
+    diff: &Lists<'a>,
+    folded: &HashSet<&str>,
+    parts: &HashMap<&'a str, Vec<&'a Entry>>,
+    view: DiffView,
+) -> Vec<Row<'a>> {
+    let in_kernels: HashSet<&str> = parts.values().flatten().map(|e| e.name.as_str()).collect();
+    let entries = diff.changed.iter().copied().filter(|entry| {
+        let name = entry.name.as_str();
+        is_shown(entry, view) && !folded.contains(name) && !in_kernels.contains(name)
+    });
+    entries
+        .map(|entry| {
+            let mut row = Row::of_moved(entry, view);
             if let Some(parts) = parts.get(row.key) {
-                let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-                row.what = format!("{} (with {})", row.what, names.join(", "));
+                row.parts = parts.iter().map(|part| part.name.as_str()).collect();
+                row.what.push_str(&row.with());
                 row.size_delta = total_size(parts.iter().copied().chain([entry]));
             }
             row
@@ -286,6 +429,7 @@ pub(super) fn alike<'a>(entries: &mut Vec<&'a Entry>, view: DiffView) -> Vec<Row
             },
             what,
             size_delta: total_size(entries),
+            parts: Vec::new(),
             notes,
             key: names.first().copied().unwrap_or_default(),
             name: Cow::Owned(listed(&names, TOLD)),
@@ -340,17 +484,17 @@ struct Member<'a> {
 }
 
 impl<'a> Folded<'a> {
-    fn fold(&mut self, diff: &'a ClosureDiff, view: DiffView) {
-        let by_name = |entries: &'a [Entry]| -> HashMap<&'a str, &'a Entry> {
+    fn fold(&mut self, diff: &Lists<'a>, view: DiffView) {
+        let by_name = |entries: &[&'a Entry]| -> HashMap<&'a str, &'a Entry> {
             let entries = entries.iter().filter(|entry| is_shown(entry, view));
-            entries.map(|entry| (entry.name.as_str(), entry)).collect()
+            entries.map(|entry| (entry.name.as_str(), *entry)).collect()
         };
         let (changed, added, removed) = (
             by_name(&diff.changed),
             by_name(&diff.added),
             by_name(&diff.removed),
         );
-        for family in &diff.families {
+        for family in diff.families {
             // A package that is in no list, or in another family's row, is no member: a report may come from elsewhere.
             let free = |list: &HashMap<&str, &'a Entry>, taken: &HashSet<&str>, name: &str| {
                 let entry = list.get(name).copied();
@@ -406,7 +550,7 @@ fn is_told_by(family: &Family, entry: &Entry) -> bool {
 }
 
 /// Returns the name of the kernel that a path of this name is made of: its initrd, its modules.
-fn kernel_of(name: &str) -> Option<&str> {
+pub(super) fn kernel_of(name: &str) -> Option<&str> {
     match name.strip_prefix("initrd-") {
         Some(kernel) => Some(kernel),
         None => name.split_once("-modules").map(|(kernel, _)| kernel),
@@ -414,7 +558,7 @@ fn kernel_of(name: &str) -> Option<&str> {
 }
 
 /// Returns the name that `rest` has in a family whose names begin with `start`, with or without the hyphen between them.
-fn renamed(start: &str, rest: &str) -> String {
+pub(super) fn renamed(start: &str, rest: &str) -> String {
     if start.ends_with('-') || rest.starts_with('-') {
         format!("{start}{rest}")
     } else {
@@ -459,6 +603,7 @@ fn family_row<'a>(family: &'a Family, members: &[Member<'a>]) -> Row<'a> {
                 .iter()
                 .flat_map(|member| member.entries.iter().copied()),
         ),
+        parts: Vec::new(),
         notes: chosen(&selected, told).into_iter().collect(),
         key,
         jump: Jump::between(before, after),
@@ -491,7 +636,7 @@ fn through(via: &[String], all: bool) -> Note {
         _ => via.to_vec(),
     };
     Note {
-        lead: "through",
+        lead: Note::THROUGH,
         names,
     }
 }
@@ -597,7 +742,7 @@ fn outputs(entry: &Entry) -> String {
 }
 
 /// Names versions as nvd does, each with how often it was built: its outputs are one build.
-fn versions(groups: &[VersionGroup]) -> String {
+pub(super) fn versions(groups: &[VersionGroup]) -> String {
     let texts: Vec<String> = groups
         .iter()
         .map(|group| {
@@ -612,7 +757,7 @@ fn versions(groups: &[VersionGroup]) -> String {
 }
 
 /// Returns how often a version was built: as many times as there are paths that are the same output.
-fn builds(group: &VersionGroup) -> usize {
+pub(super) fn builds(group: &VersionGroup) -> usize {
     let known = group.outputs.len().max(1);
     if known == 1 {
         return group.paths.len();

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use crate::closure::{Cause, Change, ClosureDiff, Entry, Selected};
 
-use super::rows::{Row, Rows, alike, is_shown, sort, tells};
+use super::rows::{Lists, Note, Row, Rows, alike, is_shown, sort, tells};
 use super::style::{
     BAD, CARE, GOOD, HEADING, PLAIN, column, counted, line, packages, signed_size, spans, wrapped,
 };
@@ -42,7 +42,7 @@ pub(super) enum Section<'a> {
 }
 
 /// Returns nvd's sections, then ours.
-pub(super) fn sections<'a>(diff: &'a ClosureDiff, view: DiffView) -> Vec<Section<'a>> {
+pub(super) fn sections<'a>(diff: &Lists<'a>, view: DiffView) -> Vec<Section<'a>> {
     let mut out = Vec::new();
     let mut rows = Rows::of(diff, view);
     let along = came_along(&mut rows.changed, view);
@@ -79,15 +79,78 @@ fn came_along<'a>(rows: &mut Vec<Row<'a>>, view: DiffView) -> Vec<Row<'a>> {
 }
 
 /// Writes nvd's sections, then ours.
-pub(super) fn write_sections(out: &mut String, diff: &ClosureDiff, view: DiffView) {
-    for section in sections(diff, view) {
+pub(super) fn write_sections(out: &mut String, diff: &ClosureDiff, view: DiffView, width: usize) {
+    for section in sections(&Lists::of(diff), view) {
         match section {
             Section::Note(text) => line(out, PLAIN, &text),
             Section::Rows { title, rows } => {
                 line(out, HEADING, &format!("{title}:"));
-                write_rows(out, &rows, view);
+                write_rows(out, &rows, view, width);
             }
-            Section::Names { title, names, rest } => write_names(out, &title, names, rest),
+            Section::Names { title, names, rest } => write_names(out, &title, names, rest, width),
+        }
+    }
+}
+
+/// Writes sections for a narrow page: rows without numbers, names with little between them and what follows.
+pub(super) fn write_narrow(out: &mut String, sections: Vec<Section<'_>>) {
+    for section in sections {
+        match section {
+            Section::Note(text) => line(out, PLAIN, &text),
+            Section::Rows { title, rows } => {
+                line(out, PLAIN, &format!("{title}:"));
+                write_narrow_rows(out, &rows);
+            }
+            Section::Names { title, names, rest } => {
+                write_names(out, &narrow_title(&title), names, rest, NARROW);
+            }
+        }
+    }
+}
+
+/// Returns a section's title in fewer words.
+pub(super) fn narrow_title(title: &str) -> String {
+    title.replacen(ONLY_REBUILT, "Only rebuilt", 1)
+}
+
+/// What heads packages that were rebuilt for no reason of their own.
+const ONLY_REBUILT: &str = "Rebuilt only because of what they are built from";
+
+/// How many columns of code a phone shows, about.
+pub(super) const NARROW: usize = 46;
+
+/// Writes rows for a narrow page.
+pub(super) fn write_narrow_rows(out: &mut String, rows: &[Row<'_>]) {
+    // Few names are longer, and so are not worth the room they would take from all.
+    const NAME: usize = 20;
+    let names = rows.iter().map(|row| (&*row.name, &*row.what));
+    let width = name_width(names.filter(|(name, _)| name.chars().count() <= NAME));
+    for row in rows {
+        let (what, parts) = row.narrow();
+        let size = row
+            .size_delta
+            .filter(|size| size.unsigned_abs() >= WORTH_A_WORD);
+        let size = size.map_or_else(String::new, |size| format!(", {}", signed_size(size)));
+        let what = if what.is_empty() {
+            String::new()
+        } else {
+            format!(" {what}")
+        };
+        let name = if what.is_empty() {
+            row.name.to_string()
+        } else {
+            format!("{:width$}", row.name)
+        };
+        line(out, PLAIN, &format!("{} {name}{what}{size}", row.tag()));
+        for note in parts.iter().chain(&row.notes) {
+            // Every way begins at the host itself.
+            let names = match note.names.split_first() {
+                Some((_, names)) if note.lead == Note::THROUGH && !names.is_empty() => names,
+                _ => &note.names,
+            };
+            for text in wrapped(&format!("  {} ", note.lead), names, NARROW) {
+                line(out, PLAIN, &text);
+            }
         }
     }
 }
@@ -97,6 +160,7 @@ fn write_names(
     title: &str,
     names: Vec<String>,
     rest: Vec<(String, Vec<String>)>,
+    width: usize,
 ) {
     let closed = |mut names: Vec<String>| {
         if let Some(last) = names.last_mut() {
@@ -120,7 +184,7 @@ fn write_names(
         }
         items.append(&mut names);
     }
-    for (i, text) in wrapped(&head, &items).iter().enumerate() {
+    for (i, text) in wrapped(&head, &items, width).iter().enumerate() {
         match text.strip_prefix(title).filter(|_| i == 0) {
             Some(behind) => spans(out, &[(HEADING, title), (PLAIN, behind)]),
             None => line(out, PLAIN, text),
@@ -129,9 +193,9 @@ fn write_names(
 }
 
 /// Writes numbered rows.
-pub(super) fn write_rows(out: &mut String, rows: &[Row<'_>], view: DiffView) {
+pub(super) fn write_rows(out: &mut String, rows: &[Row<'_>], view: DiffView, width: usize) {
     let number = rows.len().to_string().len();
-    let width = name_width(rows.iter().map(|row| (&*row.name, &*row.what)));
+    let column = name_width(rows.iter().map(|row| (&*row.name, &*row.what)));
     for (i, row) in rows.iter().enumerate() {
         let style = match row.change {
             Change::Upgraded | Change::Added => GOOD,
@@ -154,12 +218,12 @@ pub(super) fn write_rows(out: &mut String, rows: &[Row<'_>], view: DiffView) {
                 (name, &row.name),
                 (
                     PLAIN,
-                    &format!("{}{size}", after_name(&row.name, &row.what, width)),
+                    &format!("{}{size}", after_name(&row.name, &row.what, column)),
                 ),
             ],
         );
         for note in &row.notes {
-            for text in wrapped(&format!("      {} ", note.lead), &note.names) {
+            for text in wrapped(&format!("      {} ", note.lead), &note.names, width) {
                 line(out, PLAIN, &text);
             }
         }
@@ -184,9 +248,10 @@ pub(super) fn after_name(name: &str, what: &str, width: usize) -> String {
 }
 
 /// Adds what was rebuilt at the same version: first what changed by itself.
-fn rebuilt<'a>(out: &mut Vec<Section<'a>>, entries: &'a [Entry], view: DiffView) {
+fn rebuilt<'a>(out: &mut Vec<Section<'a>>, entries: &[&'a Entry], view: DiffView) {
     let of = |cause: Cause| -> Vec<&'a Entry> {
-        let entries = entries.iter().filter(|entry| is_shown(entry, view));
+        let entries = entries.iter().copied();
+        let entries = entries.filter(|entry| is_shown(entry, view));
         // What says nothing of a cause is from a report that others wrote.
         entries
             .filter(|entry| entry.cause.unwrap_or(Cause::Unknown) == cause)
@@ -210,10 +275,7 @@ fn rebuilt<'a>(out: &mut Vec<Section<'a>>, entries: &'a [Entry], view: DiffView)
     }
     for (title, mut entries) in [
         ("Rebuilt, other attributes of their own", others),
-        (
-            "Rebuilt only because of what they are built from",
-            of(Cause::Inputs),
-        ),
+        (ONLY_REBUILT, of(Cause::Inputs)),
         ("Rebuilt, cause not known", of(Cause::Unknown)),
     ] {
         if entries.is_empty() {
@@ -343,11 +405,17 @@ impl Piece {
     }
 }
 
+/// Returns whether a path of the configuration of this name changes with anything, so that it is no news.
+pub(super) fn is_assembled(name: &str) -> bool {
+    Piece::of(name) == Piece::Assembled
+}
+
 /// Returns the section of what is no package.
-fn configuration(entries: &[Entry], view: DiffView) -> Option<Section<'_>> {
-    let entries: Vec<&Entry> = entries.iter().filter(|e| is_shown(e, view)).collect();
+fn configuration<'a>(entries: &[&'a Entry], view: DiffView) -> Option<Section<'a>> {
+    let entries = entries.iter().copied();
+    let entries: Vec<&'a Entry> = entries.filter(|e| is_shown(e, view)).collect();
     if view.all {
-        let mut rows: Vec<Row<'_>> = entries.iter().map(|e| Row::of(e, view)).collect();
+        let mut rows: Vec<Row<'a>> = entries.iter().map(|e| Row::of(e, view)).collect();
         for row in rows.iter_mut().filter(|row| row.what == "<none>") {
             row.what.clear();
         }
@@ -390,7 +458,7 @@ fn configuration(entries: &[Entry], view: DiffView) -> Option<Section<'_>> {
 }
 
 /// Says how much is not shown since the user did not select it.
-fn left_out(diff: &ClosureDiff, view: DiffView) -> Option<String> {
+fn left_out(diff: &Lists<'_>, view: DiffView) -> Option<String> {
     let lists = [
         (&diff.changed, "version change", "version changes"),
         (&diff.added, "added package", "added packages"),

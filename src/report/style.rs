@@ -38,18 +38,37 @@ pub(super) fn spans(out: &mut String, spans: &[(Style, &str)]) {
     out.push('\n');
 }
 
-/// Returns `head` and the items in lines of at most 100 characters, broken between items and indented below the first one. An
+/// How many columns wide a text is where no terminal says: in files and pipes.
+pub const WIDTH: usize = 100;
+
+/// Returns how wide text is on a terminal of `width` columns: in less than 40 nothing could be read.
+pub(super) fn readable(width: usize) -> usize {
+    const LEAST: usize = 40;
+    width.max(LEAST)
+}
+
+/// Returns `head` and the items in lines of at most `width` characters, broken between items and indented below the first one. An
 /// item that is longer has a line of its own.
-pub(super) fn wrapped(head: &str, items: &[String]) -> Vec<String> {
-    const WIDTH: usize = 100;
+pub(super) fn wrapped(head: &str, items: &[String], width: usize) -> Vec<String> {
+    flowed(head, items, ",", width)
+}
+
+/// Returns a text in lines of at most `width` characters, broken at spaces and indented below the first one. A longer word has a line
+/// of its own.
+pub(super) fn filled(text: &str, width: usize) -> Vec<String> {
+    let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    flowed("", &words, "", width)
+}
+
+fn flowed(head: &str, items: &[String], between: &str, most: usize) -> Vec<String> {
     let indent = head.len() - head.trim_start().len() + 4;
     let mut lines = Vec::new();
     let mut text = head.to_owned();
     let mut width = head.chars().count();
     for (i, item) in items.iter().enumerate() {
-        let end = if i + 1 == items.len() { "" } else { "," };
+        let end = if i + 1 == items.len() { "" } else { between };
         let long = item.chars().count() + end.chars().count();
-        if i > 0 && width + 1 + long > WIDTH {
+        if i > 0 && width + 1 + long > most {
             lines.push(std::mem::replace(&mut text, " ".repeat(indent)));
             width = indent;
         } else if i > 0 {
@@ -139,6 +158,8 @@ pub(super) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -164,5 +185,23 @@ mod tests {
         .map(signed_size)
         .join(" ");
         insta::assert_snapshot!(sizes, @"+0B +1B -1023B +1.0KiB +1.5MiB -5.0GiB +8388608.0TiB -8388608.0TiB");
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_as_wide_as_asked_or_have_one_item(
+            head in "[A-Z]?[a-z]{0,9}", items in prop::collection::vec("[a-z]{1,30}", 0..20), width in 0..60_usize,
+        ) {
+            let lines = wrapped(&head, &items, width);
+            for (i, line) in lines.iter().enumerate() {
+                let items = line.split(' ').filter(|item| !item.is_empty()).count();
+                prop_assert!(line.len() <= width || items <= 1 + usize::from(i == 0), "{line}");
+            }
+            let joined: String = lines.iter().map(|line| line.replace([' ', ','], "")).collect();
+            prop_assert_eq!(joined, format!("{head}{}", items.concat()));
+            let text = items.join(" ");
+            let filled = filled(&text, width).join(" ");
+            prop_assert_eq!(filled.split_whitespace().collect::<Vec<_>>(), items);
+        }
     }
 }

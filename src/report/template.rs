@@ -53,6 +53,8 @@ const KEY_NAMES: &[&str] = &[
     "inputs",
     "hosts",
     "fleet",
+    "lock_notes",
+    "lock_notes_left_out",
     "warnings",
     "digest",
     "timing",

@@ -1,18 +1,28 @@
 //! The report for a terminal, in the layout nvd's users know.
 
-use std::collections::HashMap;
-
 use crate::flake::{HostId, Kind, labels, one_line};
 
-use super::common::{Common, Fleetwide, common};
+use super::failures::{FailureGroup, failures};
+use super::impact_text::write_impact;
+use super::inputs::{InputRow, notes, rows};
+use super::overview::{Common, Fleetwide, common};
+use super::points::{ARROW, Point, Weight, Word, points};
 use super::sections::{closure_size, write_sections};
-use super::style::{BAD, CARE, GOOD, HEADING, PLAIN, column, grouped, line, size};
-use super::{DiffView, HostReport, InputChange, InputRevision, Outcome, Report, Status, ToBuild};
+use super::style::{
+    BAD, CARE, GOOD, HEADING, PLAIN, WIDTH, column, counted, filled, grouped, line, readable, size,
+    spans, wrapped,
+};
+use super::{DiffView, HostReport, InputRevision, Outcome, Report, Status, ToBuild};
 
-/// Returns the report as text with styles in it, which the stream it goes to takes out where they do not belong.
-pub fn to_text(report: &Report) -> String {
+/// Returns the report as text with styles in it, which the stream it goes to takes out where they do not belong. Sentences and lists
+/// are broken where a line gets wider than `width` columns; rows, paths and the words of others are not.
+pub fn to_text(report: &Report, width: usize) -> String {
+    let width = readable(width);
     let mut out = String::new();
     line(&mut out, HEADING, &headline(report));
+    for point in points(report) {
+        write_point(&mut out, &point, width);
+    }
     for warning in &report.warnings {
         line(&mut out, CARE, &format!("warning: {warning}"));
     }
@@ -22,7 +32,12 @@ pub fn to_text(report: &Report) -> String {
     if !report.inputs.is_empty() {
         out.push('\n');
         line(&mut out, HEADING, "Inputs:");
-        inputs(&mut out, &report.inputs);
+        inputs(&mut out, &rows(report), width);
+        for note in notes(report) {
+            for text in filled(&format!("  {}", words(&note)), width) {
+                line(&mut out, PLAIN, &text);
+            }
+        }
     }
     if !report.excluded.is_empty() {
         out.push('\n');
@@ -34,11 +49,9 @@ pub fn to_text(report: &Report) -> String {
                 format!("{}:{name} by {pattern}", host.kind)
             })
             .collect();
-        line(
-            &mut out,
-            PLAIN,
-            &format!("Left out: {}", excluded.join(", ")),
-        );
+        for text in wrapped("Left out: ", &excluded, width) {
+            line(&mut out, PLAIN, &text);
+        }
     }
     if report.outcome == Outcome::LockUnchanged {
         return out;
@@ -49,16 +62,57 @@ pub fn to_text(report: &Report) -> String {
     for status in Status::ALL {
         if status == Status::Unchanged {
             let unchanged = report.with_status(status).map(|host| names.of_host(host));
-            unchanged_hosts(&mut out, &unchanged.collect::<Vec<_>>());
+            unchanged_hosts(&mut out, &unchanged.collect::<Vec<_>>(), width);
             continue;
         }
-        for block in blocks(report, status) {
+        for block in blocks(report, status, width) {
             out.push('\n');
             heading(&mut out, status, &block.names(&names));
             out.push_str(&block.text);
         }
     }
     out
+}
+
+fn write_point(out: &mut String, point: &Point, width: usize) {
+    let style = match point.weight {
+        Weight::Bad => BAD.bold(),
+        Weight::Care => CARE.bold(),
+        Weight::Fine => GOOD.bold(),
+    };
+    let said: String = point
+        .words
+        .iter()
+        .map(|word| match word {
+            // Versions move as in nvd's rows.
+            Word::Own(text) => text.replace(ARROW, " -> "),
+            Word::Foreign(text) => text.clone(),
+        })
+        .collect();
+    // A lead may be the whole sentence.
+    let colon = if point.lead.ends_with('.') || said.is_empty() {
+        ""
+    } else {
+        ":"
+    };
+    let lead = format!("{}{colon}", point.lead);
+    let text = format!("{lead} {}", said.trim());
+    for (i, text) in filled(text.trim_end(), width).iter().enumerate() {
+        match text.strip_prefix(lead.as_str()).filter(|_| i == 0) {
+            Some(behind) => spans(out, &[(style, &lead), (PLAIN, behind)]),
+            None => line(out, PLAIN, text),
+        }
+    }
+}
+
+/// Returns the pieces of a sentence in one.
+fn words(words: &[Word]) -> String {
+    words
+        .iter()
+        .map(|word| match word {
+            Word::Own(text) | Word::Foreign(text) => text.as_str(),
+        })
+        .collect()
 }
 
 /// Writes what many hosts have in common.
@@ -106,8 +160,7 @@ pub(super) fn set_heading(
 }
 
 /// Writes a line for each unchanged host, or for many of them one heading, broken between names where it gets long: there may be hundreds of them.
-fn unchanged_hosts(out: &mut String, names: &[String]) {
-    const WIDTH: usize = 100;
+fn unchanged_hosts(out: &mut String, names: &[String], width: usize) {
     const FEW: usize = 12;
     if names.is_empty() {
         return;
@@ -126,7 +179,7 @@ fn unchanged_hosts(out: &mut String, names: &[String]) {
         } else {
             ","
         };
-        if text.len() > 2 && text.chars().count() + name.chars().count() + end.len() >= WIDTH {
+        if text.len() > 2 && text.chars().count() + name.chars().count() + end.len() >= width {
             line(out, PLAIN, &text);
             text = "  ".to_owned();
         }
@@ -135,9 +188,9 @@ fn unchanged_hosts(out: &mut String, names: &[String]) {
     line(out, PLAIN, &text);
 }
 
-/// Returns the report as text without styles.
+/// Returns the report as text without styles, as it stands in a file.
 pub fn to_plain_text(report: &Report) -> String {
-    anstream::adapter::strip_str(&to_text(report)).to_string()
+    anstream::adapter::strip_str(&to_text(report, WIDTH)).to_string()
 }
 
 /// Says in one line what the report says.
@@ -157,7 +210,7 @@ pub(super) fn headline(report: &Report) -> String {
             base_note(report)
         ),
         Outcome::Changed => {
-            let parts: Vec<String> = [
+            let counts = [
                 (fleet.broken, "broken by the update"),
                 (fleet.already_broken, "broken with and without the update"),
                 (fleet.mended, "mended"),
@@ -165,11 +218,15 @@ pub(super) fn headline(report: &Report) -> String {
                 (fleet.skipped, "skipped"),
                 (fleet.unknown, "unknown"),
                 (fleet.unchanged, "unchanged"),
-            ]
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, words)| format!("{count} {words}"))
-            .collect();
+            ];
+            let parts: Vec<String> = counts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, words)| match fleet.hosts {
+                    1 => (*words).to_owned(),
+                    _ => format!("{count} {words}"),
+                })
+                .collect();
             let unbuilt = if report.built {
                 ""
             } else {
@@ -259,16 +316,61 @@ fn id(host: &HostReport) -> HostId {
     }
 }
 
-fn inputs(out: &mut String, inputs: &[InputChange]) {
-    let width = column(inputs.iter().map(|input| input.name.as_str()));
-    for input in inputs {
-        let text = format!(
-            "  {:width$}  {} -> {}",
-            input.name,
-            revision(input.before.as_ref()),
-            revision(input.after.as_ref())
-        );
-        line(out, PLAIN, &text);
+/// Writes a row for each input: name, revisions, and their days and the time between them, which stand below where there is no
+/// room; then a page that shows what lies between. Inputs of inputs are only counted where they are many.
+fn inputs(out: &mut String, inputs: &[InputRow<'_>], width: usize) {
+    const FEW: usize = 3;
+    let of_inputs = inputs.iter().filter(|input| input.transitive).count();
+    let shown: Vec<(&InputRow<'_>, String, String, String)> = inputs
+        .iter()
+        .filter(|input| !input.transitive || of_inputs <= FEW)
+        .map(|input| {
+            let step = format!("{} -> {}", input.before, input.after);
+            let name = match input.kind {
+                Some(kind) => format!("{} ({kind})", input.name),
+                None => input.name.to_owned(),
+            };
+            (input, name, step, when(input))
+        })
+        .collect();
+    let names = column(shown.iter().map(|(_, name, ..)| name.as_str()));
+    let steps = column(shown.iter().map(|(_, _, step, _)| step.as_str()));
+    let whens = column(shown.iter().map(|(.., when)| when.as_str()));
+    let beside = 2 + names + 2 + steps + 2 + whens <= width;
+    for (input, name, step, when) in shown {
+        if when.is_empty() {
+            line(out, PLAIN, &format!("  {name:names$}  {step}"));
+        } else if beside {
+            line(
+                out,
+                PLAIN,
+                &format!("  {name:names$}  {step:steps$}  {when}"),
+            );
+        } else {
+            line(out, PLAIN, &format!("  {name:names$}  {step}"));
+            line(out, PLAIN, &format!("    {when}"));
+        }
+        if let Some(page) = input.compare.filter(|_| !input.transitive) {
+            line(out, PLAIN, &format!("    {page}"));
+        }
+    }
+    if of_inputs > FEW {
+        let text = counted(of_inputs, "input of an input", "inputs of inputs");
+        line(out, PLAIN, &format!("  and {text}"));
+    }
+}
+
+/// Says from when the revisions of an input are, and how long lies between them.
+fn when(input: &InputRow<'_>) -> String {
+    let days = match input.dates {
+        [Some(before), Some(after)] if before != after => format!("{before} -> {after}"),
+        [_, Some(day)] | [Some(day), None] => day.to_owned(),
+        [None, None] => String::new(),
+    };
+    match &input.between {
+        Some(between) if !days.is_empty() => format!("{days}, {between}"),
+        Some(between) => between.clone(),
+        None => days,
     }
 }
 
@@ -317,35 +419,42 @@ pub(super) fn first_ones<T>(list: &[T]) -> (&[T], String) {
     }
 }
 
-/// Returns the hosts of one status, in the report's order, those that fail the same way or are left open for the same reason together.
-pub(super) fn blocks(report: &Report, status: Status) -> Vec<Block<'_>> {
-    let alike = matches!(
-        status,
-        Status::Broken | Status::AlreadyBroken | Status::Skipped | Status::Unknown
-    );
-    let mut blocks: Vec<Block<'_>> = Vec::new();
-    // What is told of it alone decides, for that is what a reader would see twice. What its paths are is told of one alone.
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for host in report.with_status(status) {
-        if alike && host.diff.is_none() {
-            let mut text = String::new();
-            trouble(&mut text, host);
-            let next = blocks.len();
-            let at = *known.entry(text.clone()).or_insert(next);
-            if let Some(block) = blocks.get_mut(at) {
-                block.hosts.push(host);
-                block.text = text;
-                continue;
+/// Returns what is told of the hosts of one status, once of those that fail the same way or are left open for the same reason. What the
+/// paths of a host are is told of one alone.
+pub(super) fn blocks(report: &Report, status: Status, width: usize) -> Vec<Block<'_>> {
+    if matches!(status, Status::Changed | Status::Unchanged) {
+        let hosts = report.with_status(status);
+        return hosts.map(|host| alone(host, None, width)).collect();
+    }
+    let mut blocks = Vec::new();
+    for group in failures(report) {
+        match group.hosts.as_slice() {
+            _ if group.status != status => {}
+            [host] => blocks.push(alone(host, Some(&group), width)),
+            hosts => {
+                let mut text = String::new();
+                trouble(&mut text, &group);
+                blocks.push(Block {
+                    hosts: hosts.to_vec(),
+                    text,
+                });
+                // What they fail at is the same, what else changes need not be.
+                let differ = hosts.iter().filter(|host| host.diff.is_some());
+                blocks.extend(differ.map(|host| alone(host, None, width)));
             }
         }
-        let mut text = String::new();
-        body(&mut text, host);
-        blocks.push(Block {
-            hosts: vec![host],
-            text,
-        });
     }
     blocks
+}
+
+/// Returns what is told of one host.
+fn alone<'a>(host: &'a HostReport, group: Option<&FailureGroup<'_>>, width: usize) -> Block<'a> {
+    let mut text = String::new();
+    body(&mut text, host, group, width);
+    Block {
+        hosts: vec![host],
+        text,
+    }
 }
 
 fn heading(out: &mut String, status: Status, names: &str) {
@@ -360,62 +469,65 @@ fn heading(out: &mut String, status: Status, names: &str) {
 }
 
 /// Writes what is below a host's heading.
-fn body(out: &mut String, host: &HostReport) {
-    if host.status == Status::Unchanged {
-        return;
-    }
+fn body(out: &mut String, host: &HostReport, group: Option<&FailureGroup<'_>>, width: usize) {
     if let Some(before) = &host.before {
         line(out, PLAIN, &format!("<<< {}", before.out_path));
     }
     if let Some(after) = &host.after {
         line(out, PLAIN, &format!(">>> {}", after.out_path));
     }
-    trouble(out, host);
+    if let Some(group) = group {
+        trouble(out, group);
+    }
     if let Some(diff) = &host.diff {
-        write_sections(out, diff, DiffView::default());
+        write_sections(out, diff, DiffView::default(), width);
+    }
+    if let Some(impact) = &host.impact {
+        write_impact(out, impact, width);
+    }
+    if let Some(diff) = &host.diff {
         let (before, after) = (host.before.as_ref(), host.after.as_ref());
         let paths = |side: Option<&super::Side>| side.and_then(|s| s.paths).unwrap_or(0);
         closure_size(out, diff, paths(before), paths(after));
     }
     if let Some(words) = unbuilt(host) {
-        line(out, PLAIN, words);
+        for text in filled(words, width) {
+            line(out, PLAIN, &text);
+        }
     }
     if let (None, Some(paths)) = (&host.diff, host.after.as_ref().and_then(|side| side.paths)) {
         line(out, PLAIN, &format!("Closure size: {paths} paths."));
     }
 }
 
-/// Writes what is wrong with a host, and why.
-fn trouble(out: &mut String, host: &HostReport) {
-    if let Some(reason) = &host.reason {
+/// Writes what is wrong with hosts, and why.
+fn trouble(out: &mut String, group: &FailureGroup<'_>) {
+    if let Some(reason) = group.reason {
         line(out, CARE, reason);
     }
-    if let Some(failure) = &host.failure {
-        let side = match (host.status, failure.side) {
-            (Status::AlreadyBroken, _)
-                if host.before.is_some() || failure.side == super::SideName::Before =>
-            {
-                " before or after the update"
-            }
-            // Of a side that does not evaluate nothing is known, so that there may have been no side before.
-            (Status::AlreadyBroken, _) => "",
-            (_, super::SideName::Before) => " before the update",
-            (_, super::SideName::After) => " after the update",
-        };
-        let what = format!("{}{side}", failure.stage.what_fails());
-        line(out, BAD, &what);
-        if let Some(derivation) = &failure.derivation {
-            line(out, PLAIN, &format!("  {derivation}"));
-        }
-        for text in failure.error.lines() {
-            line(out, BAD, &format!("  {text}"));
-        }
-        if !failure.log_tail.is_empty() {
-            line(out, PLAIN, "  the end of its log:");
-            for text in &failure.log_tail {
-                line(out, PLAIN, &format!("  > {text}"));
-            }
-        }
+    if let Some(what) = &group.what {
+        line(out, BAD, what);
+    }
+    if let Some(derivation) = group.derivation {
+        line(out, PLAIN, &format!("  {derivation}"));
+    }
+    for text in &group.telling {
+        line(out, BAD, &format!("  {text}"));
+    }
+    quoted(out, "  the rest of the error:", &group.error);
+    quoted(out, "  the end of its log:", &group.log);
+    if let Some(host) = &group.log_as {
+        line(out, PLAIN, &format!("  its log ends as that of {host}"));
+    }
+}
+
+/// Writes lines of others below a line of ours.
+fn quoted(out: &mut String, head: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        line(out, PLAIN, head);
+    }
+    for text in lines {
+        line(out, PLAIN, format!("  > {text}").trim_end());
     }
 }
 
@@ -447,7 +559,7 @@ mod tests {
         let text = |count: usize| {
             let names: Vec<String> = (1..=count).map(|i| format!("web{i}")).collect();
             let mut out = String::new();
-            unchanged_hosts(&mut out, &names);
+            unchanged_hosts(&mut out, &names, WIDTH);
             out
         };
         assert_eq!(text(0), "");
@@ -459,5 +571,137 @@ mod tests {
            web30, web31, web32, web33, web34, web35, web36, web37, web38, web39, web40 (unchanged)
         ");
         assert!(text(2000).lines().all(|line| line.len() <= 100));
+    }
+
+    fn plain(write: impl FnOnce(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        anstream::adapter::strip_str(&out).to_string()
+    }
+
+    #[test]
+    fn a_point_is_a_sentence_below_the_headline() {
+        let own = |text: &str| Word::Own(text.to_owned());
+        let points = [
+            Point {
+                lead: "Nothing breaks.",
+                weight: Weight::Fine,
+                words: Vec::new(),
+            },
+            Point {
+                lead: "Reboot",
+                weight: Weight::Care,
+                words: vec![
+                    own("38 of 40 hosts, for "),
+                    Word::Foreign("linux".to_owned()),
+                    own(" 6.6.32 -> 6.6.35 and systemd 255 -> 256"),
+                ],
+            },
+        ];
+        let text = |width| {
+            plain(|out| {
+                for point in &points {
+                    write_point(out, point, width);
+                }
+            })
+        };
+        insta::assert_snapshot!(text(80), @"
+        Nothing breaks.
+        Reboot: 38 of 40 hosts, for linux 6.6.32 -> 6.6.35 and systemd 255 -> 256
+        ");
+        insta::assert_snapshot!(text(40), @"
+        Nothing breaks.
+        Reboot: 38 of 40 hosts, for linux 6.6.32
+            -> 6.6.35 and systemd 255 -> 256
+        ");
+    }
+
+    fn row<'a>(name: &'a str, before: &str, after: &str) -> InputRow<'a> {
+        InputRow {
+            name,
+            kind: Some("github"),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            dates: [Some("2024-06-01"), Some("2024-06-08")],
+            between: Some("7 days".to_owned()),
+            compare: None,
+            transitive: name.contains('/'),
+        }
+    }
+
+    #[test]
+    fn inputs_stand_in_columns_where_there_is_room() {
+        let mut some = vec![
+            row("home-manager", "a1x0000", "b1x0000"),
+            InputRow {
+                dates: [None, Some("2024-06-08")],
+                between: None,
+                ..row("new", "none", "b2x0000")
+            },
+            InputRow {
+                compare: Some("https://example.org/compare/71aad07...45cb002"),
+                ..row("nixpkgs", "71aad07", "45cb002")
+            },
+            InputRow {
+                dates: [None, None],
+                between: None,
+                ..row("sub/nixpkgs", "a3x0000", "follows nixpkgs")
+            },
+        ];
+        let text = |rows: &[InputRow<'_>], width| plain(|out| inputs(out, rows, width));
+        insta::assert_snapshot!(text(&some, 100), @"
+        home-manager (github)  a1x0000 -> b1x0000          2024-06-01 -> 2024-06-08, 7 days
+        new (github)           none -> b2x0000             2024-06-08
+        nixpkgs (github)       71aad07 -> 45cb002          2024-06-01 -> 2024-06-08, 7 days
+          https://example.org/compare/71aad07...45cb002
+        sub/nixpkgs (github)   a3x0000 -> follows nixpkgs
+        ");
+        let more = ["sub/a", "sub/b", "sub/c"].map(|name| row(name, "a4x0000", "b4x0000"));
+        some.extend(more);
+        insta::assert_snapshot!(text(&some, 40), @"
+        home-manager (github)  a1x0000 -> b1x0000
+          2024-06-01 -> 2024-06-08, 7 days
+        new (github)           none -> b2x0000
+          2024-06-08
+        nixpkgs (github)       71aad07 -> 45cb002
+          2024-06-01 -> 2024-06-08, 7 days
+          https://example.org/compare/71aad07...45cb002
+        and 4 inputs of inputs
+        ");
+    }
+
+    #[test]
+    fn a_width_changes_only_where_lines_break() {
+        let mut report = super::super::tests::report(60, 2, "name", 2);
+        for host in &mut report.hosts {
+            host.impact = host
+                .diff
+                .as_ref()
+                .map(|_| super::super::impact_text::tests::full());
+        }
+        let text = |width| plain(|out| out.push_str(&to_text(&report, width)));
+        let words =
+            |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let wanted = text(WIDTH);
+        for width in [0, 40, 80, 200] {
+            let text = text(width);
+            assert_eq!(words(&text), words(&wanted), "{width}");
+        }
+        assert_ne!(text(40), wanted);
+        assert_eq!(to_plain_text(&report), wanted);
+    }
+
+    #[test]
+    fn one_host_needs_no_counts() {
+        let headline = |hosts| {
+            let mut report = super::super::tests::report(hosts, 0, "n", 0);
+            report.fleet = super::super::Fleet::of(&report.hosts);
+            headline(&report)
+        };
+        insta::assert_snapshot!([1, 4, 40].map(headline).join("\n"), @"
+        1 host: broken by the update
+        4 hosts: 1 broken by the update, 1 changed, 1 skipped, 1 unchanged
+        40 hosts: 10 broken by the update, 10 changed, 10 skipped, 10 unchanged
+        ");
     }
 }

@@ -27,10 +27,14 @@ fn a_host_whose_build_fails_stays_in_the_report_with_the_end_of_its_log() {
         .code(4);
     insta::assert_snapshot!(output.redacted_stdout(), @"
     2 hosts: 1 broken by the update, 1 changed
+    Broken by the update: webserver
+    No reboot: on the one host compared
+    Selected packages: fzf 0.52.1 -> 0.53.0 on devbox
+    Size: +0B on devbox; 1 package moves
 
     Inputs:
-      home-manager  c3x0000 2024-06-01 -> c4x0000 2024-06-02
-      nixpkgs       c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      home-manager (git)  c3x0000 -> c4x0000  2024-06-01 -> 2024-06-02, 1 day
+      nixpkgs (git)       c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     == webserver (broken)
     <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
@@ -162,9 +166,14 @@ fn every_way_not_to_evaluate_leaves_the_other_hosts_alone() {
         .collect();
     insta::assert_snapshot!(told, @r#"
     4 hosts: 3 broken by the update, 1 changed
+    Broken by the update: devbox, nas, router
+    No reboot: on the one host compared
+    Selected packages: nginx 1.26.0 -> 1.26.1 on webserver
+    Size: +0B on webserver; 1 package moves
+    Restarts: 1 service on webserver: nginx
 
     Inputs:
-      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      nixpkgs (git)  c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     Left out: nixos:installer-minimal by *-minimal, nixos:pi by pi
 
@@ -175,23 +184,25 @@ fn every_way_not_to_evaluate_leaves_the_other_hosts_alone() {
     == nas (broken)
     does not evaluate after the update
       cannot add a string to an integer
-         123|       "assert" = assert how == "no assertion of this host holds"; toplevel;
-         124|       typeerror = 1 + hostName;
+         124|       "assert" = assert how == "no assertion of this host holds"; toplevel;
+         125|       typeerror = 1 + hostName;
             |                       ^
-         125|       missing = (pkgsFor systems.native).no-such-package;
+         126|       missing = (pkgsFor systems.native).no-such-package;
 
     == router (broken)
     does not evaluate after the update
       attribute 'no-such-package' missing
-         124|       typeerror = 1 + hostName;
-         125|       missing = (pkgsFor systems.native).no-such-package;
+         125|       typeerror = 1 + hostName;
+         126|       missing = (pkgsFor systems.native).no-such-package;
             |                 ^
-         126|       ifd = import (derivation {
+         127|       ifd = import (derivation {
 
     == webserver (changed)
     Version changes:
     [U*]  #1  nginx  1.26.0 -> 1.26.1
     Configuration: 1 unit (~ nginx.service)
+    Restarts: nginx.service (nginx)
+    Security: nginx 1.26.0 -> 1.26.1
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
     "#);
 }
@@ -313,7 +324,7 @@ fn wrong_hashes_show_the_right_ones() {
     ");
     let markdown = std::fs::read_to_string(out.join("report.md")).unwrap();
     assert_eq!(
-        markdown.matches("\n    got:       sha256-").count(),
+        markdown.matches("\n  got:       sha256-").count(),
         2,
         "{markdown}"
     );

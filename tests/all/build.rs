@@ -343,9 +343,11 @@ fn hosts_that_fail_the_same_way_are_told_together() {
         .code(4);
     insta::assert_snapshot!(output.redacted_stdout(), @"
     3 hosts: 3 broken by the update
+    Broken by the update: nas, router, webserver
+    Reboot, packages and size not known: no host could be compared
 
     Inputs:
-      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      nixpkgs (git)  c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     == nas, router, webserver (broken)
     does not build after the update

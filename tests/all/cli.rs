@@ -177,6 +177,7 @@ fn the_configuration_shows_where_each_value_comes_from() {
     hold-label = "flake-herald:hold"      # default
     keep-obsolete = false                 # default
     publish-unchanged = false             # default
+    security-packages = []                # default
     [exit status: 0]
     "#);
 

@@ -199,6 +199,8 @@ fn a_closure_is_the_same_whatever_it_is_called() {
     Rebuilt only because of what they are built from: 10 packages (curl, nix, openssh, restic, samba,
         systemd, zfs-kernel, krb5, nghttp2, python3)
     Configuration: 2 units (~ openssh.service, ~ samba.service)
+    Restarts: openssh.service (openssh), samba.service (samba)
+    Security: openssl 3.0.13 -> 3.0.14; only rebuilt: curl, krb5, nghttp2, nix and 3 more
     Closure size: 46 -> 46 (17 paths added, 17 paths removed, delta +0, disk usage +0B).
     [exit status: 0]
     ");

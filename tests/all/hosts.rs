@@ -255,20 +255,46 @@ fn hosts_may_have_any_name() {
     x86_64-linux changed
     alice@devbox changed
     "#);
-    for text in [report.stdout, read("report.txt"), read("report.md")].map(|text| unescaped(&text))
-    {
-        for name in [
-            "nixos:alice@devbox",
-            "home:alice@devbox",
-            "nixos:home:alice",
-            "a[1]",
-            "back\\slash",
-            "say \"hi\"",
-            "größe",
-        ] {
-            assert!(text.contains(name), "{name}\n{text}");
+    let text = read("report.txt");
+    for name in [
+        "nixos:alice@devbox",
+        "home:alice@devbox",
+        "nixos:home:alice",
+        "a[1]",
+        "back\\slash",
+        "say \"hi\"",
+        "größe",
+    ] {
+        assert!(text.contains(name), "{name}\n{text}");
+    }
+    assert!(!text.contains("two\nlines"), "{text}");
+    // The body names the first of those that are alike, and every one that is not.
+    assert_eq!(report.stdout, read("report.md"));
+    let text = unescaped(&report.stdout);
+    for name in [
+        "`$*`, `${a}` and 11 more",
+        "installer-minimal",
+        "home:alice@devbox",
+    ] {
+        assert!(text.contains(name), "{name}\n{text}");
+    }
+    assert!(!text.contains("two\nlines"), "{text}");
+    // Of two that are alike it names both, whatever they are called.
+    for (patterns, names) in [
+        (
+            ["nixos:alice@devbox", "home:alice@devbox"],
+            ["nixos:alice@devbox", "home:alice@devbox"],
+        ),
+        (["nixos:home:alice", "a\\[1]"], ["nixos:home:alice", "a[1]"]),
+        (["back\\\\slash", "größe"], ["back\\slash", "größe"]),
+        (["say \"hi\"", "s\\*r"], ["say \"hi\"", "s*r"]),
+    ] {
+        let mut args = with(&["report", "--no-build", "--format", "markdown"]);
+        args.extend(patterns.iter().flat_map(|pattern| ["--host", pattern]));
+        let body = unescaped(&fleet.run(args).success().stdout);
+        for name in names {
+            assert!(body.contains(&format!("`{name}`")), "{name}\n{body}");
         }
-        assert!(!text.contains("two\nlines"), "{text}");
     }
     let log = data["hosts"]
         .as_array()

@@ -401,11 +401,11 @@ JSON"#,
     flake.lock changes, the host stays as it is
 
     Inputs:
-      data   e18e6cd 2024-06-01 -> 3edf946 2024-06-01
-      file   file://$D/plain?narHash=sha256-KxyTmX8eVbV2TilY5WwpvYb%2BmmXW1tkrFKJVPVNlV5U%3D -> file://$D/plain?narHash=sha256-h3ERKYASVs9oNa%2B2ueg83WuShxmy/6F%2BEgrRUrEUfDc%3D
-      mono   8dfda5c 2024-06-01 -> ea3fbeb 2024-06-01
-      reg    b0777ef 2024-06-01 -> 1fc00fe 2024-06-01
-      whole  8dfda5c 2024-06-01 -> ea3fbeb 2024-06-01
+      data (git)   e18e6cd -> 3edf946  2024-06-01, same day
+      file (file)  file://$D/pla… -> file://$D/pla…
+      mono (git)   8dfda5c -> ea3fbeb  2024-06-01, same day
+      reg (git)    b0777ef -> 1fc00fe  2024-06-01, same day
+      whole (git)  8dfda5c -> ea3fbeb  2024-06-01, same day
 
     == webserver (unchanged)
     ");

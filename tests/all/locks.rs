@@ -77,9 +77,14 @@ fn a_base_whose_lock_is_stale_is_completed_first() {
         .success();
     insta::assert_snapshot!(output.redacted_stdout(), @"
     2 hosts: 1 changed, 1 unchanged (the committed flake.lock did not fit flake.nix, and was completed for the comparison)
+    Nothing breaks.
+    No reboot.
+    Selected packages: nginx 1.26.0 -> 1.26.1 on webserver
+    Size: +0B on webserver; 1 package moves
+    Restarts: 1 service on webserver: nginx
 
     Inputs:
-      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      nixpkgs (git)  c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     == webserver (changed)
     <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
@@ -87,6 +92,8 @@ fn a_base_whose_lock_is_stale_is_completed_first() {
     Version changes:
     [U*]  #1  nginx  1.26.0 -> 1.26.1
     Configuration: 1 unit (~ nginx.service)
+    Restarts: nginx.service (nginx)
+    Security: nginx 1.26.0 -> 1.26.1
     Closure size: 44 -> 44 (5 paths added, 5 paths removed, delta +0, disk usage +0B).
 
     == nas (unchanged)

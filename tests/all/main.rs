@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod build;
 #[cfg(test)]
 mod cli;
@@ -17,9 +19,17 @@ mod evaluation;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod hostile_text;
+#[cfg(test)]
 mod hosts;
+#[cfg(test)]
+mod impact;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
@@ -31,11 +41,15 @@ mod limits;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod made;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod nixes;
 #[cfg(test)]
 mod no_build;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]

@@ -29,11 +29,20 @@ fn an_update_is_told_without_building_anything() {
         .code(4);
     insta::assert_snapshot!(text, @"
     6 hosts: 1 broken by the update, 5 changed (nothing was built: closures are not known)
+    Broken by the update: nas
+    Reboot and size not known: nothing was built
+    Selected packages: fzf 0.52.1 -> 0.53.0 on devbox, alice@devbox; htop 3.3.0 removed on pi,
+        webserver; firefox 126.0 -> 127.0 on devbox; postgresql 15.7 -> 15.6 on webserver
+    Downgraded: postgresql 15.7 -> 15.6 on webserver
+    Gone: htop 3.3.0 on pi, webserver
+    New major version: firefox 126.0 -> 127.0 on devbox
+    Security: only rebuilt: nix, openssh, systemd, curl and 6 more
+    Stands out: devbox (a new major version of its own), webserver (a downgrade of its own)
     To build: 102 derivations; to fetch: 0 paths
 
     Inputs:
-      home-manager  c3x0000 2024-06-01 -> c4x0000 2024-06-02
-      nixpkgs       c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      home-manager (git)  c3x0000 -> c4x0000  2024-06-01 -> 2024-06-02, 1 day
+      nixpkgs (git)       c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     Left out: nixos:installer-minimal by *-minimal
 
@@ -50,6 +59,7 @@ fn an_update_is_told_without_building_anything() {
     [U*]  #2  fzf      0.52.1 -> 0.53.0
     Rebuilt, cause not known: 9 packages (chromium, curl, docker, git, gnome-shell, nix, openssh,
         python3, systemd)
+    Security: firefox 126.0 -> 127.0; only rebuilt: chromium, curl, docker, git and 3 more
     Not built: only packages selected by the configuration are compared.
 
     == pi (changed)
@@ -58,6 +68,7 @@ fn an_update_is_told_without_building_anything() {
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt, cause not known: 4 packages (nginx, nix, openssh, systemd)
+    Security: only rebuilt: nginx, nix, openssh, systemd
     Not built: only packages selected by the configuration are compared.
 
     == router (changed)
@@ -65,6 +76,7 @@ fn an_update_is_told_without_building_anything() {
     >>> $D/nix/store/h0000000000000000000000000000007-nixos-system-router-24.05.20240601.cd5f9e2
     No version or selection state changes.
     Rebuilt, cause not known: 3 packages (nix, openssh, systemd)
+    Security: only rebuilt: nix, openssh, systemd
     Not built: only packages selected by the configuration are compared.
 
     == webserver (changed)
@@ -75,6 +87,7 @@ fn an_update_is_told_without_building_anything() {
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt, cause not known: 7 packages (certbot, curl, nginx, nix, openssh, php, systemd)
+    Security: postgresql 15.7 -> 15.6; only rebuilt: certbot, curl, nginx, nix and 3 more
     Not built: only packages selected by the configuration are compared.
 
     == alice@devbox (changed)
@@ -83,6 +96,7 @@ fn an_update_is_told_without_building_anything() {
     Version changes:
     [U*]  #1  fzf  0.52.1 -> 0.53.0
     Rebuilt, cause not known: 1 package (git)
+    Security: only rebuilt: git
     Not built: only packages selected by the configuration are compared.
     ------- stderr -------
     Staging the update …
@@ -105,29 +119,39 @@ fn an_update_is_told_without_building_anything() {
 
     let markdown = fleet.run(["report", "--no-build", "--host", "webserver"]);
     insta::assert_snapshot!(markdown.redacted_stdout(), @"
-    ## 1 host: 1 changed (nothing was built: closures are not known)
+    ## 1 host: changed (nothing was built: closures are not known)
 
-    To build: 45 derivations; to fetch: 0 paths
+    - **Nothing breaks:** as far as evaluation tells
+    - **Reboot and size not known:** nothing was built
+    - **Selected packages:** `postgresql` `15.7` → `15.6`, `htop` `3.3.0` removed
+    - **Downgraded:** `postgresql` `15.7` → `15.6`
+    - **Gone:** `htop` `3.3.0`
+    - **Security:** only rebuilt: `certbot`, `curl`, `nginx`, `nix` and 3 more
+
+    To build: 45 derivations; to fetch: 0 paths.
 
     ### Inputs
 
-    | input | before | after |
+    | input | change | time |
     | --- | --- | --- |
-    | `home-manager` | `c3x0000 2024-06-01` | `c4x0000 2024-06-02` |
-    | `nixpkgs` | `c1x0000 2024-06-01` | `c2x0000 2024-06-02` |
+    | `home-manager` (`git`) | `c3x0000` → `c4x0000` | `2024-06-01` → `2024-06-02` 1 day |
+    | `nixpkgs` (`git`) | `c1x0000` → `c2x0000` | `2024-06-01` → `2024-06-02` 1 day |
 
-    ### `webserver` changed
+    ### `webserver`
 
     ```text
-    <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
-    >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-webserver-24.05.20240601.cd5f9e2
-    Version changes:
-    [D*]  #1  postgresql  15.7 -> 15.6
-    Removed packages:
-    [R-]  #1  htop  3.3.0
-    Rebuilt, cause not known: 7 packages (certbot, curl, nginx, nix, openssh, php, systemd)
-    Not built: only packages selected by the configuration are compared.
+    [D*] postgresql 15.7 -> 15.6
+    [R-] htop       3.3.0
     ```
+
+    <details><summary>Rebuilt, cause not known: 7 packages</summary>
+
+    ```text
+    Rebuilt, cause not known: 7 packages (certbot,
+        curl, nginx, nix, openssh, php, systemd)
+    ```
+
+    </details>
     ");
 
     // What is about building is not heeded, and does no harm.
@@ -219,7 +243,30 @@ fn an_update_is_told_without_building_anything() {
         "size_delta": null
       },
       "failure": null,
-      "impact": null,
+      "impact": {
+        "downgrades": [],
+        "gone": [],
+        "kernel": null,
+        "major": [],
+        "patches": [],
+        "reboot": {
+          "needed": false,
+          "reasons": []
+        },
+        "release": null,
+        "security": [
+          {
+            "after": "2.44.1",
+            "before": "2.44.1",
+            "cause": "unknown",
+            "change": "rebuilt",
+            "name": "git"
+          }
+        ],
+        "systemd": null,
+        "units_changed": [],
+        "vulnerabilities": []
+      },
       "kind": "home",
       "name": "alice@devbox",
       "reason": null,
@@ -306,10 +353,16 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
     let text = fleet.run(flags).code(4);
     insta::assert_snapshot!(text, @"
     9 hosts: 1 broken by the update, 1 broken with and without the update, 1 mended, 6 changed (nothing was built: closures are not known)
+    Broken by the update: webserver
+    Broken with and without the update: devbox
+    Mended by the update: nas
+    Reboot and size not known: nothing was built
+    Selected packages: openssl 3.0.13 -> 3.0.14 on odd
+    Security: only rebuilt: curl
     To build: 77 derivations; to fetch: 0 paths
 
     Inputs:
-      nixpkgs  c2x0000 2024-06-02 -> c3x0000 2024-06-03
+      nixpkgs (git)  c2x0000 -> c3x0000  2024-06-02 -> 2024-06-03, 1 day
 
     Left out: nixos:installer-minimal by *-minimal, nixos:pi by pi, nixos:router by router
 
@@ -344,6 +397,7 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
     Version changes:
     [U*]  #1  openssl  3.0.13 -> 3.0.14
     Rebuilt, cause not known: 1 package (curl)
+    Security: openssl 3.0.13 -> 3.0.14; only rebuilt: curl
     Not built: only packages selected by the configuration are compared.
 
     == thrower (changed)
@@ -391,7 +445,7 @@ fn equal_outputs_are_proof_and_a_base_without_a_lock_is_none() {
         .code(3);
     assert!(
         text.stdout
-            .starts_with("flake.lock changes, all 5 hosts stay as they are\n\n"),
+            .starts_with("flake.lock changes, all 5 hosts stay as they are\n\nInputs:\n"),
         "{text}"
     );
     fs::remove_file(fleet.flake().join("flake.lock")).unwrap();
@@ -400,14 +454,17 @@ fn equal_outputs_are_proof_and_a_base_without_a_lock_is_none() {
         .run(["report", "--no-build", "--format", "text", "--host", "pi"])
         .success();
     insta::assert_snapshot!(text.redacted_stdout(), @"
-    1 host: 1 changed (nothing was built: closures are not known) (there is no committed flake.lock, so there is nothing to compare with)
+    1 host: changed (nothing was built: closures are not known) (there is no committed flake.lock, so there is nothing to compare with)
+    Nothing breaks: as far as evaluation tells
+    Reboot and size not known: nothing was built
+    Not known which selected packages move.
     To build: 30 derivations; to fetch: 0 paths
 
     Inputs:
-      home-manager          none -> c3x0000 2024-06-01
+      home-manager (git)    none -> c3x0000          2024-06-01
       home-manager/nixpkgs  none -> follows nixpkgs
-      nixos-hardware        none -> c4x0000 2024-06-01
-      nixpkgs               none -> c2x0000 2024-06-02
+      nixos-hardware (git)  none -> c4x0000          2024-06-01
+      nixpkgs (git)         none -> c2x0000          2024-06-02
 
     == pi (changed)
     >>> $D/nix/store/h0000000000000000000000000000001-nixos-system-pi-24.05.20240601.cd5f9e2

@@ -1,5 +1,6 @@
 //! The life of the pull request, on both dialects and over both ways to push, with reports made beforehand.
 
+use flake_herald::report::{LockNote, LockNoteKind, Report};
 use serde_json::{Value, json};
 
 use crate::support::forge::{Answer, Dialect, Fault, Merging, Moment, Next, Token, Trouble, git};
@@ -614,6 +615,38 @@ fn a_completed_lock_is_no_excuse_for_other_inputs() {
     report.lock.completed = true;
     report.seal();
     scene.publish_with(&report, 2, &[]).is("created");
+}
+
+/// What a report says of inputs is made anew from the two locks, for a job that ran foreign code may say anything.
+#[test]
+fn links_and_notes_of_a_report_are_not_believed() {
+    let scene = Scene::new(Dialect::Forgejo, Transport::Http);
+    let honest = scene.report(2);
+    let said = |report: &Report, operation: &str| {
+        let done = scene.publish_with(report, 2, &[]).is(operation);
+        let report: Value = serde_json::from_str(&done.output.stdout).unwrap();
+        json!([report["inputs"], report["lock_notes"], report["digest"]])
+    };
+    let wanted = said(&honest, "created");
+    assert_eq!(wanted[0], json!(honest.inputs));
+    for link in [
+        "https://evil.example/NixOS/nixpkgs/compare/a...b",
+        "https://user:password@github.com/",
+        "x](https://evil.example) [y",
+    ] {
+        let mut forged = honest.clone();
+        forged.inputs[0].compare_url = Some(link.to_owned());
+        forged.lock_notes = vec![LockNote {
+            kind: LockNoteKind::Old,
+            inputs: vec!["evil".to_owned()],
+            count: 1,
+            repository: None,
+            times: None,
+            date: None,
+        }];
+        forged.seal();
+        assert_eq!(said(&forged, "unchanged"), wanted, "{link}");
+    }
 }
 
 fn other_base(scene: &mut Scene) {

@@ -10,7 +10,10 @@ use flake_herald::closure::{
     Closure, ClosureDiff, Entry, Facts, Family, FamilyKind, Graph, Record, Selected, Side,
     StorePath, diff,
 };
-use flake_herald::report::{Comparison, DiffView, End, diff_to_text};
+use flake_herald::report::{
+    Comparison, DiffView, End, Impact, Sensitive, Step, SystemSide, TEXT_WIDTH, diff_to_text,
+    impact,
+};
 use flate2::read::GzDecoder;
 
 /// A week of a stable release.
@@ -82,10 +85,16 @@ impl Update {
             paths: closure.len() as u64,
             nar_size: closure.nar_size(),
         };
+        let sides = [before, after].map(|closure| SystemSide {
+            closure,
+            kernel_params: None,
+        });
+        let impact = impact(sides, true, &found, &Sensitive::default());
         let comparison = Comparison {
             before: end(before, &roots[0]),
             after: end(after, &roots[1]),
             diff: found,
+            impact: Some(impact),
         };
         Self {
             systems,
@@ -97,8 +106,12 @@ impl Update {
         &self.comparison.diff
     }
 
+    fn impact(&self) -> &Impact {
+        self.comparison.impact.as_ref().expect("an impact")
+    }
+
     fn text(&self) -> String {
-        let text = diff_to_text(&self.comparison, DiffView::default());
+        let text = diff_to_text(&self.comparison, DiffView::default(), TEXT_WIDTH);
         anstream::adapter::strip_str(&text).to_string()
     }
 
@@ -256,7 +269,8 @@ fn a_weeks_update_begins_with_what_really_changed() {
         let others = [&diff.added, &diff.removed, &diff.selection];
         assert!(others.iter().all(|list| list.is_empty()), "{others:?}");
 
-        // They are the first thing seen, and all of it is on one screen, hundreds of rebuilt paths or not.
+        // They are the first thing seen, and all of it, with what the update does to a host, is on one screen, hundreds of rebuilt
+        // paths or not.
         let text = update.text();
         let rows = text
             .lines()
@@ -267,7 +281,7 @@ fn a_weeks_update_begins_with_what_really_changed() {
         for name in really {
             assert!(rows.iter().any(|row| row.contains(name)), "{name}: {text}");
         }
-        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.lines().count() <= 32, "{text}");
     }
 }
 
@@ -453,6 +467,14 @@ fn what_is_said_of_a_weeks_update() {
         ~ libvirtd-config-start, ~ nix-gc-start), 3 files of etc (~ bashrc, ~ nixos.conf, ~ profile),
         34 configuration files (~ asound.conf, ~ chfn.pam, …), 21 others (~ additional-cups-backends,
         ~ argyllcms_jamtop, …)
+    Reboot: kernel 4.19.101 -> 4.19.103, kernel modules kernel-modules, initrd
+    Restarts: accounts-daemon.service, cups-browsed.service (cups, cups-filters), cups.service (cups),
+        dbus.service, display-manager.service (adwaita-icon-theme, gdm, gnome-session),
+        libvirt-guests.service (libvirt), libvirtd-config.service (OVMF, libvirt, qemu),
+        libvirtd.service (qemu), nix-daemon.service (nix), nix-gc.service (nix),
+        nix-optimise.service (nix), polkit.service, and 5 more
+    Security: linux 4.19.101 -> 4.19.103, thunderbird 68.4.2 -> 68.5.0; only rebuilt: cups, firefox,
+        firefox-unwrapped, flatpak and 11 more
     Closure size: 2288 -> 2288 (598 paths added, 598 paths removed, delta +0, disk usage +0B).
     ");
     insta::assert_snapshot!(first(&Update::read(SERVER_WEEK).text(), 40), @"
@@ -470,6 +492,12 @@ fn what_is_said_of_a_weeks_update() {
         1 file of etc (~ nixos.conf), 5 configuration files (~ fc-00-nixos-cache.conf, ~ fc-cache,
         ~ fonts.conf, ~ nginx.conf, ~ nix.conf), 4 others (~ app.ini, ~ dbus-1, ~ go-bootstrap,
         ~ systemd-boot-builder.py)
+    Reboot: kernel 4.19.101 -> 4.19.103, kernel modules kernel-modules, initrd
+    Restarts: dbus.service, docker-prune.service (docker), docker.service (docker),
+        gitea.service (gitea), grafana.service (grafana), nginx.service (nginx),
+        nix-daemon.service (nix), nix-gc.service (nix), nix-optimise.service (nix), polkit.service,
+        prometheus-node-exporter.service (node_exporter), systemd-fsck@.service, and 2 more
+    Security: linux 4.19.101 -> 4.19.103; only rebuilt: cups, docker, gitea, grafana and 5 more
     Closure size: 792 -> 792 (156 paths added, 156 paths removed, delta +0, disk usage +0B).
     ");
 }
@@ -532,9 +560,9 @@ fn rows_of_nvd_that_are_told_otherwise() {
     let updates = [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE].map(Update::read);
     let counts = updates.each_ref().map(Update::counts);
     insta::assert_snapshot!(counts.join("\n"), @"
-    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 19 lines
-    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 15 lines
-    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 235 lines
+    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 27 lines
+    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 21 lines
+    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 249 lines
     ");
     let otherwise = updates.each_ref().map(Update::told_otherwise);
     insta::assert_snapshot!(otherwise.join("\n"), @"
@@ -579,5 +607,268 @@ fn rows_of_nvd_that_are_told_otherwise() {
     unit-script-postgresqlBackup-pre-start: <none> -> -: configuration
     unit-script-redis_init-start: <none> -> -: configuration
     v2.6.6...v2.6.6-nix.patch: <none> -> -: configuration
+    ");
+}
+
+/// Says what an update means, a line each.
+fn meaning(impact: &Impact) -> String {
+    let mut out = String::new();
+    let mut add = |title: &str, step: &Step| {
+        let [before, after] =
+            [&step.before, &step.after].map(|text| text.as_deref().unwrap_or("-"));
+        let cause = step.cause.map(|cause| format!(" ({cause:?})"));
+        let cause = cause.unwrap_or_default();
+        writeln!(
+            out,
+            "{title}: {} {before} -> {after} {}{cause}",
+            step.name, step.change
+        )
+        .expect("a line");
+    };
+    for reason in &impact.reboot.reasons {
+        add(reason.what.as_str(), &reason.step);
+    }
+    for (title, steps) in [
+        ("release", impact.release.as_slice()),
+        ("down", &impact.downgrades),
+        ("major", &impact.major),
+        ("gone", &impact.gone),
+        ("security", &impact.security),
+    ] {
+        for step in steps {
+            add(title, step);
+        }
+    }
+    out
+}
+
+/// Says which units change, a line each.
+fn units(impact: &Impact) -> String {
+    let lines = impact.units_changed.iter().map(|unit| {
+        let user = if unit.user { " (user)" } else { "" };
+        let because = unit.because.join(", ");
+        format!("{}{user} {}: {because}\n", unit.name, unit.change)
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_week_needs_a_reboot_for_its_kernel_and_restarts_a_few_units() {
+    let week = Update::read(GNOME_WEEK);
+    insta::assert_snapshot!(meaning(week.impact()), @"
+    kernel: linux 4.19.101 -> 4.19.103 upgraded
+    kernel modules: kernel-modules - -> - changed
+    initrd: initrd-linux 4.19.101 -> 4.19.103 upgraded
+    security: cups 2.2.12 x2 -> 2.2.12 x2 rebuilt (Unknown)
+    security: firefox 72.0.2 -> 72.0.2 rebuilt (Unknown)
+    security: firefox-unwrapped 72.0.2 -> 72.0.2 rebuilt (Unknown)
+    security: flatpak 1.4.2 -> 1.4.2 rebuilt (Unknown)
+    security: gnupg 2.2.17 x2 -> 2.2.17 x2 rebuilt (Unknown)
+    security: libressl 2.9.2 -> 2.9.2 rebuilt (Unknown)
+    security: libssh 0.8.7 -> 0.8.7 rebuilt (Unknown)
+    security: libvirt 5.4.0 -> 5.4.0 rebuilt (Unknown)
+    security: libwebp 1.0.3 -> 1.0.3 rebuilt (Unknown)
+    security: linux 4.19.101 -> 4.19.103 upgraded
+    security: nix 2.3.2 -> 2.3.2 rebuilt (Unknown)
+    security: polkit 0.116 -> 0.116 rebuilt (Unknown)
+    security: qemu 4.0.1 -> 4.0.1 rebuilt (Unknown)
+    security: thunderbird 68.4.2 -> 68.5.0 upgraded
+    security: webkitgtk 2.24.4 -> 2.24.4 rebuilt (Unknown)
+    security: xorg-server 1.20.5 -> 1.20.5 rebuilt (Unknown)
+    security: xwayland 1.20.5 -> 1.20.5 rebuilt (Unknown)
+    ");
+    insta::assert_snapshot!(units(week.impact()), @"
+    accounts-daemon.service changed: 
+    cups-browsed.service changed: cups, cups-filters
+    cups.service changed: cups
+    dbus.service changed: 
+    dbus.service (user) changed: 
+    display-manager.service changed: adwaita-icon-theme, gdm, gnome-session
+    libvirt-guests.service changed: libvirt
+    libvirtd-config.service changed: OVMF, libvirt, qemu
+    libvirtd.service changed: qemu
+    nix-daemon.service changed: nix
+    nix-gc.service changed: nix
+    nix-optimise.service changed: nix
+    polkit.service changed: 
+    systemd-fsck@.service changed: 
+    systemd-udevd.service changed: NetworkManager-fortisslvpn-gnome, NetworkManager-iodine-gnome, NetworkManager-l2tp-gnome, NetworkManager-openconnect-gnome, NetworkManager-openvpn-gnome, NetworkManager-vpnc-gnome, bluez, bolt, colord, gnome-settings-daemon, libinput, modem-manager, network-manager, system-config-printer, udisks, upower
+    virtlockd.service changed: libvirt
+    virtlogd.service changed: libvirt
+    ");
+    let week = Update::read(SERVER_WEEK);
+    insta::assert_snapshot!(units(week.impact()), @"
+    dbus.service changed: 
+    dbus.service (user) changed: 
+    docker-prune.service changed: docker
+    docker.service changed: docker
+    gitea.service changed: gitea
+    grafana.service changed: grafana
+    nginx.service changed: nginx
+    nix-daemon.service changed: nix
+    nix-gc.service changed: nix
+    nix-optimise.service changed: nix
+    polkit.service changed: 
+    prometheus-node-exporter.service changed: node_exporter
+    systemd-fsck@.service changed: 
+    systemd-udevd.service changed: udisks
+    ");
+}
+
+#[test]
+fn a_release_says_what_it_moves() {
+    let release = Update::read(SERVER_RELEASE);
+    insta::assert_snapshot!(meaning(release.impact()), @"
+    kernel: linux 4.19.58 -> 4.19.76 upgraded
+    kernel modules: kernel-modules - -> - changed
+    initrd: initrd-linux initrd -> initrd-linux-4.19.76 changed
+    systemd: systemd 239.20190219 -> 243 upgraded
+    glibc: glibc 2.27 -> 2.27 rebuilt (Unknown)
+    dbus: dbus 1.12.12 -> 1.12.16 upgraded
+    release: nixos 19.03 -> 19.09 upgraded
+    major: btrfs-progs 4.20.1 -> 5.2.1 upgraded
+    major: dhcpcd 7.1.1 -> 8.0.6 upgraded
+    major: docker 18.09.7 -> 19.03.2 upgraded
+    major: docker-containerd 18.09.7 -> 19.03.2 upgraded
+    major: docker-init 18.09.7 -> 19.03.2 upgraded
+    major: docker-runc 18.09.7 -> 19.03.2 upgraded
+    major: gawk 4.2.1 -> 5.0.1 upgraded
+    major: gcc 7.4.0 -> 8.3.0 upgraded
+    major: icu4c 59.1 -> 64.2 upgraded
+    major: iproute2 4.20.0 -> 5.2.0 upgraded
+    major: iso-codes 3.79 -> 4.3 upgraded
+    major: kmod 25 -> 26 upgraded
+    major: less 530 -> 551 upgraded
+    major: libbytesize 1.4 -> 2.1 upgraded
+    major: libgudev 232 -> 233 upgraded
+    major: libndctl 63 -> 66 upgraded
+    major: nano 3.2 -> 4.4 upgraded
+    major: python2.7-setuptools 40.8.0 -> 41.2.0 upgraded
+    major: ripgrep 0.10.0 -> 11.0.2 upgraded
+    major: spidermonkey 52.9.0 -> 60.4.0 upgraded
+    major: strace 4.26 -> 5.2 upgraded
+    major: systemd 239.20190219 -> 243 upgraded
+    security: avahi 0.7 -> 0.7 rebuilt (Unknown)
+    security: bash 4.4-p23 -> 4.4-p23 rebuilt (Unknown)
+    security: bash-interactive 4.4-p23 -> 4.4-p23 rebuilt (Unknown)
+    security: bind 9.12.4-P2 -> 9.14.4 upgraded
+    security: busybox 1.30.1 -> 1.30.1 rebuilt (Unknown)
+    security: cryptsetup 2.0.6 -> 2.1.0 upgraded
+    security: cups 2.2.10 -> 2.2.12 upgraded
+    security: curl 7.64.0 -> 7.65.3 upgraded
+    security: dbus 1.12.12 -> 1.12.16 upgraded
+    security: docker 18.09.7 -> 19.03.2 upgraded
+    security: expat 2.2.6 -> 2.2.7 upgraded
+    security: fail2ban 0.10.4 -> 0.10.4 rebuilt (Unknown)
+    security: git 2.19.2 x2 -> 2.23.0 upgraded
+    security: gitea 1.8.3 -> 1.9.3 upgraded
+    security: glibc 2.27 x2 -> 2.27 changed
+    security: gnutls 3.6.7 -> 3.6.9 upgraded
+    security: grafana 6.2.5 -> 6.4.1 upgraded
+    security: iptables 1.8.2 -> 1.8.3 upgraded
+    security: libgcrypt 1.8.4 -> 1.8.5 upgraded
+    security: libressl 2.8.3 -> 2.9.2 upgraded
+    security: libsodium 1.0.16 -> 1.0.18 upgraded
+    security: libssh2 1.8.2 -> 1.9.0 upgraded
+    security: libwebp 1.0.2 -> 1.0.3 upgraded
+    security: libxml2 2.9.9 -> 2.9.9 rebuilt (Unknown)
+    security: linux 4.19.58 -> 4.19.76 upgraded
+    security: linux-pam 1.3.0 -> 1.3.1 upgraded
+    security: nghttp2 1.36.0 -> 1.39.2 upgraded
+    security: nginx 1.14.2 -> 1.16.1 upgraded
+    security: nix 2.2.2 -> 2.3 upgraded
+    security: nss 3.42.1 -> 3.46 upgraded
+    security: nss-cacert 3.42.1 -> 3.46 upgraded
+    security: openssh 7.9p1 -> 7.9p1 rebuilt (Unknown)
+    security: openssl 1.0.2r x2, 1.1.1b -> 1.1.1d x2 upgraded
+    security: p11-kit 0.23.14 -> 0.23.16.1 upgraded
+    security: polkit 0.115 -> 0.116 upgraded
+    security: postgresql 9.6.14 -> 9.6.15 upgraded
+    security: redis 5.0.3 -> 5.0.5 upgraded
+    security: rsync 3.1.3 x2 -> 3.1.3 x2 rebuilt (Unknown)
+    security: shadow 4.6 -> 4.6 rebuilt (Unknown)
+    security: sqlite 3.28.0 -> 3.28.0 rebuilt (Unknown)
+    security: sudo 1.8.27 -> 1.8.27 rebuilt (Unknown)
+    security: systemd 239.20190219 -> 243 upgraded
+    security: unbound 1.9.0 -> 1.9.3 upgraded
+    security: util-linux 2.33.1 x2 -> 2.33.2 x2 upgraded
+    security: wget 1.20.3 -> 1.20.3 rebuilt (Unknown)
+    security: xz 5.2.4 -> 5.2.4 rebuilt (Unknown)
+    security: zlib 1.2.11 -> 1.2.11 rebuilt (Unknown)
+    ");
+    insta::assert_snapshot!(units(release.impact()), @"
+    audit.service changed: audit
+    container-getty@.service changed: util-linux
+    container@.service changed: iproute2
+    dbus.service changed: coreutils, findutils, systemd, tzdata
+    dbus.service (user) changed: coreutils, findutils, systemd, tzdata
+    dbus.socket (user) changed: 
+    dhcpcd.service changed: dhcpcd, openresolv
+    disable-transparent-huge-pages.service added: 
+    docker-prune.service changed: docker
+    docker.service changed: docker, kmod
+    docker.socket changed: 
+    fail2ban.service changed: iproute2, iptables
+    firewall.service changed: iptables
+    fs.target changed: 
+    getty@.service changed: util-linux
+    gitea.service changed: git, gitea, perl, postgresql
+    grafana.service changed: grafana
+    graphical-session.target (user) changed: 
+    keys.target changed: 
+    local-fs.target changed: 
+    mdadm-grow-continue@.service removed: 
+    mdadm-shutdown.service removed: 
+    mdmon@.service removed: 
+    multi-user.target changed: 
+    network-interfaces.target changed: 
+    network-local-commands.service changed: iproute2
+    network-online.target changed: 
+    network-setup.service changed: iproute2, openresolv
+    nginx.service changed: nginx
+    nix-daemon.service changed: nix, util-linux
+    nix-daemon.socket changed: 
+    nix-gc.service changed: nix
+    nix-optimise.service changed: nix
+    nixos-activation.service (user) changed: glibc, util-linux
+    nixos-upgrade.service removed: 
+    nscd.service changed: glibc
+    polkit.service changed: coreutils, findutils, systemd, tzdata
+    post-resume.service changed: coreutils, findutils, systemd, tzdata
+    post-resume.target changed: 
+    postgresql.service changed: postgresql
+    postgresqlBackup.service changed: postgresql
+    postgresqlBackup.timer changed: 
+    pre-sleep.service changed: coreutils, findutils, systemd, tzdata
+    prepare-kexec.service changed: kexec-tools
+    prometheus-node-exporter.service changed: node_exporter
+    redis.service changed: redis
+    redis_init.service removed: 
+    remote-fs.target changed: 
+    resolvconf.service added: 
+    rngd.service changed: rng-tools
+    save-hwclock.service changed: util-linux
+    serial-getty@.service changed: util-linux
+    sshd.service changed: gawk
+    systemd-backlight@.service changed: coreutils, findutils, systemd, tzdata
+    systemd-binfmt.service changed: coreutils, findutils, systemd, tzdata
+    systemd-fsck@.service changed: coreutils, findutils, systemd, tzdata
+    systemd-journal-flush.service changed: coreutils, findutils, systemd, tzdata
+    systemd-journal-gatewayd.socket changed: 
+    systemd-journald.service changed: coreutils, findutils, systemd, tzdata
+    systemd-logind.service changed: coreutils, findutils, systemd, tzdata
+    systemd-modules-load.service changed: coreutils, findutils, systemd, tzdata
+    systemd-random-seed.service changed: coreutils, findutils, systemd, tzdata
+    systemd-remount-fs.service changed: coreutils, findutils, systemd, tzdata
+    systemd-sysctl.service changed: coreutils, findutils, systemd, tzdata
+    systemd-timedated.service changed: coreutils, findutils, systemd, tzdata
+    systemd-timesyncd.service changed: coreutils, findutils, systemd, tzdata
+    systemd-udev-settle.service changed: coreutils, findutils, systemd, tzdata
+    systemd-udevd.service changed: udisks
+    systemd-update-utmp.service changed: coreutils, findutils, systemd, tzdata
+    systemd-user-sessions.service changed: coreutils, findutils, systemd, tzdata
+    systemd-vconsole-setup.service changed: coreutils, findutils, systemd, tzdata
+    user-runtime-dir@.service changed: coreutils, findutils, systemd, tzdata
+    user@.service changed: coreutils, findutils, systemd, tzdata
     ");
 }

@@ -1011,7 +1011,7 @@ fn templates_are_looked_at_first() {
 
     # an unknown key in the title
     Error: the template of the title: there is no `hsots`
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
 
     # an unknown filter
     Error: the template of the title, line 1: unknown filter: filter shout is unknown
@@ -1019,11 +1019,11 @@ fn templates_are_looked_at_first() {
 
     # the body in the title
     Error: the template of the title: there is no `body`
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
 
     # an unknown key in the message
     Error: the template of the commit message: there is no `hosst`
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
 
     # no such file
     Error: cannot use /no/such/file: No such file or directory (os error 2)
@@ -1071,15 +1071,15 @@ fn templates_leave_nothing_half_done() {
 
     # an unknown key of a host
     Error: the template of the title, line 1: undefined value
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
 
     # an unknown key in the body
     Error: the template of the body, line 3: undefined value
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
 
     # an unknown key in the body of an edit
     Error: the template of the body, line 3: undefined value
-    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
     ");
 }
 

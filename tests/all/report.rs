@@ -2,11 +2,18 @@
 
 use serde_json::Value;
 
-use crate::support::{CommandOutput, Fleet};
+use crate::support::{CommandOutput, Fleet, faults};
 
 /// The report as data.
 pub(crate) fn json(output: &CommandOutput) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}:\n{output}"))
+}
+
+/// Fails where a report is not what its schema says.
+fn assert_fits_the_schema(report: &Value) {
+    let schema = include_str!("../../docs/report.schema.json");
+    let schema = serde_json::from_str(schema).unwrap();
+    assert_eq!(faults(&schema, report), Vec::<String>::new());
 }
 
 /// Each host's status, by name.
@@ -47,11 +54,23 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
         .success();
     insta::assert_snapshot!(output, @"
     4 hosts: 4 changed
+    Nothing breaks.
+    Reboot: 4 of 4 hosts: linux 6.6.32 -> 6.6.35 on all 4 hosts; kernel modules zfs-kernel 2.2.4-6.6.32
+        rebuilt on nas
+    Selected packages: htop 3.3.0 removed on nas, webserver; firefox 126.0 -> 127.0 on devbox; fzf
+        0.52.1 -> 0.53.0 on devbox
+    Size: -5.2KiB a host at the median, -10.4KiB in sum; 7 packages move, 20 rebuilt
+    Gone: htop 3.3.0 on nas, webserver
+    New major version: firefox 126.0 -> 127.0 on devbox
+    Security: openssl 3.0.13 -> 3.0.14 on all 4 hosts; only rebuilt: curl, krb5, nghttp2, nix and 11
+        more
+    Restarts: 5 services on all 4 hosts: openssh, docker, nginx, postgresql and 1 more
+    Stands out: devbox (a new major version of its own)
 
     Inputs:
-      home-manager    c3x0000 2024-06-01 -> c4x0000 2024-06-02
-      nixos-hardware  c5x0000 2024-06-01 -> c6x0000 2024-06-02
-      nixpkgs         c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      home-manager (git)    c3x0000 -> c4x0000  2024-06-01 -> 2024-06-02, 1 day
+      nixos-hardware (git)  c5x0000 -> c6x0000  2024-06-01 -> 2024-06-02, 1 day
+      nixpkgs (git)         c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     Left out: nixos:installer-minimal by *-minimal, nixos:pi by pi
 
@@ -66,6 +85,10 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     Rebuilt only because of what they are built from: 12 packages (chromium, curl, docker, git,
         gnome-shell, nix, openssh, python3, systemd, dbus, krb5, nghttp2)
     Configuration: 2 units (~ docker.service, ~ openssh.service)
+    Reboot: kernel 6.6.32 -> 6.6.35, initrd
+    Restarts: docker.service (docker), openssh.service (openssh)
+    Security: firefox 126.0 -> 127.0, linux 6.6.32 -> 6.6.35,
+        openssl 3.0.13 -> 3.0.14; only rebuilt: chromium, curl, dbus, docker and 6 more
     Closure size: 57 -> 57 (24 paths added, 24 paths removed, delta +0, disk usage +0B).
 
     == nas (changed)
@@ -80,6 +103,10 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     Rebuilt only because of what they are built from: 11 packages (curl, nix, openssh, restic, samba,
         systemd, zfs-kernel, zfs-user, krb5, nghttp2, python3)
     Configuration: 2 units (~ openssh.service, ~ samba.service)
+    Reboot: kernel 6.6.32 -> 6.6.35, kernel modules zfs-kernel 2.2.4-6.6.32 (rebuilt), initrd
+    Restarts: openssh.service (openssh), samba.service (samba)
+    Security: linux 6.6.32 -> 6.6.35, openssl 3.0.13 -> 3.0.14; only rebuilt: curl, krb5, nghttp2,
+        nix and 3 more
     Closure size: 46 -> 45 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
 
     == router (changed)
@@ -91,6 +118,10 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     Rebuilt only because of what they are built from: 6 packages (nix, openssh, systemd, curl, krb5,
         nghttp2)
     Configuration: 1 unit (~ openssh.service)
+    Reboot: kernel 6.6.32 -> 6.6.35, initrd
+    Restarts: openssh.service (openssh)
+    Security: linux 6.6.32 -> 6.6.35, openssl 3.0.13 -> 3.0.14; only rebuilt: curl, krb5, nghttp2,
+        nix and 2 more
     Closure size: 28 -> 28 (13 paths added, 13 paths removed, delta +0, disk usage +0B).
 
     == webserver (changed)
@@ -104,6 +135,10 @@ fn an_update_is_told_host_by_host_and_nothing_is_touched() {
     Rebuilt only because of what they are built from: 11 packages (certbot, curl, nginx, nix, openssh,
         php, postgresql, systemd, krb5, nghttp2, python3)
     Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service)
+    Reboot: kernel 6.6.32 -> 6.6.35, initrd
+    Restarts: nginx.service (nginx), openssh.service (openssh), postgresql.service (postgresql)
+    Security: linux 6.6.32 -> 6.6.35, openssl 3.0.13 -> 3.0.14; only rebuilt: certbot, curl, krb5,
+        nghttp2 and 6 more
     Closure size: 44 -> 43 (20 paths added, 21 paths removed, delta -1, disk usage -5.2KiB).
     ------- stderr -------
     Staging the update …
@@ -149,27 +184,42 @@ fn the_report_in_every_form_and_for_the_runner() {
         ])
         .success();
     insta::assert_snapshot!(output, @"
-    ## 1 host: 1 changed
+    ## 1 host: changed
+
+    - **Nothing breaks.**
+    - **No reboot.**
+    - **Selected packages:** `nginx` `1.26.0` → `1.26.1`
+    - **Size:** +0B; 2 packages move, 10 rebuilt
+    - **Security:** `openssl` `3.0.13` → `3.0.14`; only rebuilt: `certbot`, `curl`, `krb5`, `nghttp2` and 5 more
+    - **Restarts:** 3 services: `nginx`, `openssh`, `postgresql`
 
     ### Inputs
 
-    | input | before | after |
+    | input | change | time |
     | --- | --- | --- |
-    | `nixpkgs` | `c1x0000 2024-06-01` | `c2x0000 2024-06-02` |
+    | `nixpkgs` (`git`) | `c1x0000` → `c2x0000` | `2024-06-01` → `2024-06-02` 1 day |
 
-    ### `webserver` changed
+    ### `webserver`
 
     ```text
-    <<< $D/nix/store/h0000000000000000000000000000001-nixos-system-webserver-24.05.20240601.cd5f9e2
-    >>> $D/nix/store/h0000000000000000000000000000002-nixos-system-webserver-24.05.20240601.cd5f9e2
-    Version changes:
-    [U*]  #1  nginx    1.26.0 -> 1.26.1
-    [U.]  #2  openssl  3.0.13 -> 3.0.14
-    Rebuilt only because of what they are built from: 10 packages (certbot, curl, nix, openssh, php,
-        postgresql, systemd, krb5, nghttp2, python3)
-    Configuration: 3 units (~ nginx.service, ~ openssh.service, ~ postgresql.service)
-    Closure size: 44 -> 44 (18 paths added, 18 paths removed, delta +0, disk usage +0B).
+    [U*] nginx   1.26.0 -> 1.26.1
+    [U.] openssl 3.0.13 -> 3.0.14
     ```
+
+    <details><summary>Only rebuilt: 10 packages; Configuration: 3 units</summary>
+
+    ```text
+    Only rebuilt: 10 packages (certbot, curl, nix,
+        openssh, php, postgresql, systemd, krb5,
+        nghttp2, python3)
+    Configuration: 3 units (~ nginx.service,
+        ~ openssh.service, ~ postgresql.service)
+    Closure size: 44 -> 44 (18 paths added,
+        18 paths removed, delta +0,
+        disk usage +0B).
+    ```
+
+    </details>
     ------- stderr -------
     ::group::Staging the update
     ::endgroup::
@@ -207,6 +257,7 @@ fn the_report_in_every_form_and_for_the_runner() {
     );
 
     let report: Value = serde_json::from_str(&read(&out.join("report.json"))).unwrap();
+    assert_fits_the_schema(&report);
     assert_eq!(report["schema"], 1);
     assert_eq!(
         report["flake"]["rev"].as_str(),
@@ -286,6 +337,7 @@ fn the_same_input_gives_the_same_bytes_and_a_later_commit_the_same_digest() {
                 .run(["report", "--format", "json", "--exclude-host", "router"])
                 .code(4),
         );
+        assert_fits_the_schema(&report);
         report["timing"] = Value::Null;
         report
     };
@@ -323,7 +375,7 @@ fn nothing_to_update_is_2_and_a_fleet_proved_unchanged_is_3() {
     flake.lock changes, all 5 hosts stay as they are
 
     Inputs:
-      nixpkgs  c1x0000 2024-06-01 -> c2x0000 2024-06-02
+      nixpkgs (git)  c1x0000 -> c2x0000  2024-06-01 -> 2024-06-02, 1 day
 
     Left out: nixos:installer-minimal by *-minimal
 
@@ -355,10 +407,14 @@ fn a_home_and_a_path_of_the_users_are_hosts_too() {
         .run(["report", "--kind", "home", "--format", "text"])
         .success();
     insta::assert_snapshot!(home, @"
-    1 host: 1 changed
+    1 host: changed
+    Nothing breaks.
+    No reboot.
+    Selected packages: fzf 0.52.1 -> 0.53.0
+    Size: +0B; 1 package moves
 
     Inputs:
-      home-manager  c2x0000 2024-06-01 -> c3x0000 2024-06-02
+      home-manager (git)  c2x0000 -> c3x0000  2024-06-01 -> 2024-06-02, 1 day
 
     == alice@devbox (changed)
     <<< $D/nix/store/h0000000000000000000000000000001-home-manager-generation

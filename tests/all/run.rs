@@ -208,8 +208,15 @@ fn a_broken_host_is_published_and_said_first() {
     let body = night.pull(done.number).body;
     let headline = body.lines().nth(1).unwrap();
     assert!(headline.contains("1 broken by the update"), "{body}");
+    // The first point names it, and why comes before all that changes.
+    assert_eq!(
+        body.lines().nth(3),
+        Some("- **Broken by the update:** `webserver`"),
+        "{body}"
+    );
+    let why = body.find("libfoo not found").unwrap();
     assert!(
-        body.find("libfoo not found") < body.find("openssl"),
+        why < body.find("\n### Inputs\n").unwrap() && why < body.find("[U.] openssl").unwrap(),
         "{body}"
     );
     let done = night.run(&["--fail-on", "never"]).is("unchanged");
@@ -234,7 +241,7 @@ fn what_was_not_built_is_published_too() {
     let body = night.pull(opened.number).body;
     let said = |body: &str| {
         body.contains(
-            "## 2 hosts: 2 changed (nothing was built: closures are not known)\n\nTo build: ",
+            "## 2 hosts: 2 changed (nothing was built: closures are not known)\n\n- **Nothing breaks:** ",
         )
     };
     assert!(said(&body) && body.contains("nginx"), "{body}");

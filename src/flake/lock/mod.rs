@@ -4,9 +4,11 @@
 //! locks are the same, which inputs changed and how that is said.
 
 mod change;
+mod compare_url;
 mod error;
 mod find;
 mod graft;
+mod hygiene;
 mod input;
 #[cfg(test)]
 mod tests;
@@ -20,9 +22,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub use change::{InputChange, changes, message};
+pub use compare_url::{compare_url, is_compare_url};
 pub use error::LockError;
 pub use find::NotFound;
 pub use graft::{Graft, GraftError, graft};
+pub use hygiene::{LockNote, LockNoteKind, notes};
 use input::Attrs;
 pub use input::LockedInput;
 pub use trust::{Distrust, suspicious};

@@ -531,7 +531,7 @@ impl Place {
 }
 
 /// Returns a repository's URL in the one spelling in which it is compared.
-fn repository(url: &str) -> String {
+pub(super) fn repository(url: &str) -> String {
     let url = url.strip_prefix("git+").unwrap_or(url);
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix(".git").unwrap_or(url);
@@ -544,7 +544,7 @@ fn repository(url: &str) -> String {
     )
 }
 
-fn is_rev(rev: &str) -> bool {
+pub(super) fn is_rev(rev: &str) -> bool {
     matches!(rev.len(), 40 | 64) && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -11,15 +11,19 @@ use crate::report::{
     Comparison, DiffSort, DiffView, diff_to_markdown, diff_to_text, write_diff_json,
 };
 
+use super::super::Request;
 use super::super::compare::{CompareError, Operand, compare, snapshot};
 use super::super::files;
-use super::{Error, Surroundings, context, print, printed, request, unless_stopped};
+use super::{
+    Error, Surroundings, context, print, printed, request, styled_or_plain, unless_stopped,
+};
 
 pub(super) async fn run_diff(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let old = operand(config, world, 0).await?;
     let new = operand(config, world, 1).await?;
     let context = context(config, world);
-    let comparison = Box::pin(compare(old, new, request(config).nix, &context)).await?;
+    let Request { sensitive, nix, .. } = request(config);
+    let comparison = Box::pin(compare(old, new, &sensitive, nix, &context)).await?;
     print_comparison(config, world, &comparison)?;
     Ok(exit::of_comparison(
         comparison.diff.is_empty(),
@@ -45,13 +49,8 @@ fn print_comparison(
     let format = config.output.format.as_ref();
     match format.map_or(cli::Format::Text, |format| format.value) {
         cli::Format::Text => {
-            let text = diff_to_text(comparison, view);
-            if world.styled {
-                print(world, config, &text)
-            } else {
-                let plain = anstream::adapter::strip_str(&text).to_string();
-                print(world, config, &plain)
-            }
+            let text = styled_or_plain(world, diff_to_text(comparison, view, world.width));
+            print(world, config, &text)
         }
         cli::Format::Markdown => print(world, config, &diff_to_markdown(comparison, view)),
         // In its one line no runner finds a command.

@@ -14,11 +14,12 @@ use secrecy::ExposeSecret as _;
 
 use crate::cli::{self, Command};
 use crate::command::{Cancel, ChildEnvironment, Door, Removed};
+use crate::config::value::PackagePattern;
 use crate::config::{AccessTokens, Config, Environment, RunnerKind};
 use crate::exit::{self, FailOn};
 use crate::flake::Kind;
 use crate::nix;
-use crate::report::{Outcome, Report, defused, to_markdown, to_plain_text, to_text, write_json};
+use crate::report::{Outcome, Report, Sensitive, defused, to_markdown, to_text, write_json};
 
 use super::publish::Publishing;
 use super::source::Source;
@@ -40,6 +41,8 @@ pub struct Surroundings<'a> {
     pub terminal: bool,
     /// Standard output.
     pub stdout: &'a mut dyn Write,
+    /// How many columns wide it is.
+    pub width: usize,
     /// Whether styles (colours) are wanted there.
     pub styled: bool,
     /// The way to stop the run.
@@ -71,7 +74,7 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
         }
         // It holds what all steps hold, and is large.
         Command::Run | Command::Report => Box::pin(run_report(config, world)).await,
-        Command::Publish => run_publish(config, world).await,
+        Command::Publish => Box::pin(run_publish(config, world)).await,
         Command::Diff => compare::run_diff(config, world).await,
         Command::Snapshot => compare::run_snapshot(config, world).await,
         Command::Hosts => hosts::run_hosts(config, world).await,
@@ -125,7 +128,7 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
         let (paths, output) = (config.operands.clone(), delivery.directory.clone());
-        let (report, mut inputs) = unless_stopped(world.cancel, move || {
+        let (mut report, mut inputs) = unless_stopped(world.cancel, move || {
             super::publish::gather(&paths, output.as_deref())
         })
         .await?;
@@ -149,7 +152,7 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
         tracing::info!(target: super::STEP, "Looking at the forge");
         let publishing =
             Publishing::prepare(wishes(config)?, &flake, &context, scratch.path()).await?;
-        publishing.check(&report, &lock)?;
+        publishing.check(&mut report, &lock)?;
         let finished = Finished {
             report,
             lock,
@@ -267,6 +270,15 @@ fn delivery(config: &Config) -> Delivery {
     }
 }
 
+/// Returns a text without its styles, where they are not wanted.
+fn styled_or_plain(world: &Surroundings<'_>, text: String) -> String {
+    if world.styled {
+        text
+    } else {
+        anstream::adapter::strip_str(&text).to_string()
+    }
+}
+
 /// Prints the report in the format asked for.
 fn print_report(
     world: &mut Surroundings<'_>,
@@ -284,8 +296,7 @@ fn print_report(
         .as_ref()
         .map_or(default, |format| format.value);
     let text = match format {
-        cli::Format::Text if world.styled => to_text(report),
-        cli::Format::Text => to_plain_text(report),
+        cli::Format::Text => styled_or_plain(world, to_text(report, world.width)),
         cli::Format::Markdown => to_markdown(report),
         // In its one line no runner finds a command.
         cli::Format::Json => return printed(write_json(report, &mut *world.stdout)),
@@ -383,6 +394,13 @@ fn workspace(config: &Config) -> Option<PathBuf> {
     Some(workspace.value.clone())
 }
 
+/// Returns the packages that matter for security.
+fn sensitive(config: &Config) -> Sensitive {
+    let patterns = config.publish.security_packages.value.iter();
+    let globs: Vec<_> = patterns.map(PackagePattern::glob).cloned().collect();
+    Sensitive::with(&globs)
+}
+
 fn request(config: &Config) -> Request {
     let (flake, hosts, update, build) =
         (&config.flake, &config.hosts, &config.update, &config.build);
@@ -425,6 +443,7 @@ fn request(config: &Config) -> Request {
         eval_memory: build.eval_memory.as_ref().map(|size| size.value.as_u64()),
         run_timeout: build.run_timeout.as_ref().map(|time| time.value),
         min_free: build.min_free.as_ref().map(|size| size.value.as_u64()),
+        sensitive: sensitive(config),
         nix: nix::Options::new(
             build
                 .options

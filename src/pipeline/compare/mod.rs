@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::closure::{
-    Closure, Facts, Graph, GraphError, PathId, Side, Snapshot, StorePath, Union, diff,
+    Closure, Facts, Graph, GraphError, PathId, Side, Snapshot, StorePath, Union, diff, is_nixos,
 };
 use crate::nix::{self, Nix, NixError};
-use crate::report::{Comparison, End, Redactor};
+use crate::report::{Comparison, End, Redactor, Sensitive, SystemSide, impact};
 
 use super::{Context, Error};
 
@@ -31,6 +31,7 @@ const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"
 pub(super) async fn compare(
     old: Operand,
     new: Operand,
+    sensitive: &Sensitive,
     options: nix::Options,
     context: &Context,
 ) -> Result<Comparison, Error> {
@@ -73,11 +74,23 @@ pub(super) async fn compare(
         },
         &facts,
     );
-    Redactor::new(context.secrets.clone(), Vec::new()).diff(&mut diff);
+    let redactor = Redactor::new(context.secrets.clone(), Vec::new());
+    redactor.diff(&mut diff);
+    let are_systems = [&old, &new].iter().all(|read| is_nixos(read.root.name()));
+    let impact = are_systems.then(|| {
+        let sides = [(&old, before), (&new, after)].map(|(read, closure)| SystemSide {
+            closure,
+            kernel_params: read.kernel_params.as_deref(),
+        });
+        let mut impact = impact(sides, true, &diff, sensitive);
+        redactor.impact(&mut impact);
+        impact
+    });
     Ok(Comparison {
         before: end(&old.root, before),
         after: end(&new.root, after),
         diff,
+        impact,
     })
 }
 
@@ -98,6 +111,7 @@ pub(super) async fn snapshot(
         word,
         root,
         links,
+        kernel_params,
         graph,
         facts,
     } = read?;
@@ -109,6 +123,7 @@ pub(super) async fn snapshot(
     let snapshot = Snapshot {
         root,
         links,
+        kernel_params,
         graph: Arc::unwrap_or_clone(graph),
         facts,
     };
@@ -123,6 +138,8 @@ struct Read {
     root: StorePath,
     /// The paths that users select packages through.
     links: Vec<StorePath>,
+    /// What the system's kernel is started with, where it is a NixOS system.
+    kernel_params: Option<String>,
     /// What it is in: the same one for all that are in the store.
     graph: Arc<Graph>,
     /// What is known by derivations; none where the store is to be asked.
@@ -137,6 +154,7 @@ impl Read {
                 let Snapshot {
                     root,
                     links,
+                    kernel_params,
                     graph,
                     facts,
                 } = *snapshot;
@@ -144,6 +162,7 @@ impl Read {
                     word,
                     root,
                     links,
+                    kernel_params,
                     graph: Arc::new(graph),
                     facts: Some(facts),
                 })
@@ -153,6 +172,7 @@ impl Read {
                 Ok(Self {
                     word,
                     links: store.links.get(&root).cloned().unwrap_or_default(),
+                    kernel_params: store.kernel_params.get(&root).cloned(),
                     root,
                     graph: Arc::clone(&store.graph),
                     facts: None,
@@ -169,6 +189,8 @@ struct Store {
     graph: Arc<Graph>,
     /// For each root, the paths that users select packages through.
     links: HashMap<StorePath, Vec<StorePath>>,
+    /// For each root that is a NixOS system, what its kernel is started with.
+    kernel_params: HashMap<StorePath, String>,
 }
 
 impl Store {
@@ -185,14 +207,19 @@ impl Store {
         let nix = Nix::connect(context.door.clone(), options).await?;
         // Before the closures, whose reading fails if a root is gone by then: without its links it would select something else.
         let mut links = HashMap::new();
+        let mut kernel_params = HashMap::new();
         for root in &roots {
             links.insert((*root).clone(), nix.selecting_paths(root)?);
+            if let Some(params) = nix.kernel_params(root).filter(|_| is_nixos(root.name())) {
+                kernel_params.insert((*root).clone(), params);
+            }
         }
         match nix.graph(&roots).await {
             Ok(graph) => Ok(Some(Self {
                 nix,
                 graph: Arc::new(graph),
                 links,
+                kernel_params,
             })),
             Err(error) => Err(why_unread(&nix, operands, error).await),
         }

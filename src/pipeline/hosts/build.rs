@@ -255,6 +255,7 @@ fn failed(
                 .join("\n"),
             others: others.iter().map(|(path, _)| (*path).clone()).collect(),
             log_tail: failure.log_tail.clone(),
+            log_errors: failure.log_errors.clone(),
         }),
         (None, Some(why), _) => BuildState::Unknown(why.clone()),
         (None, None, Some((path, failure))) => {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::closure::{Closures, Differ, PathId, Side, StorePath};
-use crate::nix::Nix;
-use crate::report::HostReport;
+use crate::flake::Kind;
+use crate::report::{HostReport, SystemSide, impact};
 
-use super::Sides;
+use super::{Look, Sides};
 
 /// Returns the paths that are on one side only of some host.
 pub(super) fn differing<'a>(
@@ -30,12 +30,13 @@ pub(super) fn differing<'a>(
 
 /// Puts into a host's report what its closures say. The words of what is wrong where they cannot be read.
 pub(super) fn compare(
-    nix: &Nix,
+    look: &Look<'_>,
     closures: &Closures<'_>,
     differ: &mut Differ<'_>,
     sides: &Sides,
     report: &mut HostReport,
 ) -> Result<(), String> {
+    let is_nixos = report.kind == Kind::Nixos;
     let mut read = Vec::new();
     for (root, side) in sides
         .roots()
@@ -50,17 +51,28 @@ pub(super) fn compare(
             side.paths = u64::try_from(closure.len()).ok();
             side.nar_size = Some(closure.nar_size());
         }
-        let links = nix
+        let links = look
+            .nix
             .selecting_paths(root)
             .map_err(|error| error.to_string())?;
-        read.push((closure, closure.selection(&links)));
+        let params = look.nix.kernel_params(root).filter(|_| is_nixos);
+        read.push((closure, closure.selection(&links), params));
     }
     if let [before, after] = read.as_slice() {
-        let [before, after] = [before, after].map(|(closure, selected)| Side {
+        let [old, new] = [before, after].map(|(closure, selected, _)| Side {
             closure: Some(*closure),
             selected,
         });
-        report.diff = Some(differ.diff(before, after));
+        let mut diff = differ.diff(old, new);
+        look.redactor.diff(&mut diff);
+        let systems = [before, after].map(|(closure, _, params)| SystemSide {
+            closure: *closure,
+            kernel_params: params.as_deref(),
+        });
+        let mut impact = impact(systems, is_nixos, &diff, &look.request.sensitive);
+        look.redactor.impact(&mut impact);
+        report.diff = Some(diff);
+        report.impact = Some(impact);
     }
     Ok(())
 }

@@ -195,13 +195,10 @@ pub(super) async fn look(mut look: Look<'_>) -> Result<Looked, Error> {
             if let (Some(read), Status::Changed | Status::Mended) = (&mut read, report.status) {
                 let compared = match read {
                     Ok((closures, facts)) => {
-                        compare::compare(nix, closures, facts, side, &mut report)
+                        compare::compare(&look, closures, facts, side, &mut report)
                     }
                     Err(words) => Err(words.clone()),
                 };
-                if let Some(diff) = &mut report.diff {
-                    redactor.diff(diff);
-                }
                 if let Err(words) = compared {
                     unread(&mut report, &redactor.text(&words));
                 }
@@ -275,6 +272,7 @@ fn failure(
             error: redactor.text(message),
             derivation: None,
             log_tail: Vec::new(),
+            log_errors: Vec::new(),
             log_path: None,
         }),
         SideState::Evaluated(_, BuildState::Failed(failed)) => Some(Failure {
@@ -287,6 +285,7 @@ fn failure(
                 .iter()
                 .map(|line| redactor.line(line))
                 .collect(),
+            log_errors: errors(failed.log_errors.iter().map(|line| redactor.line(line))),
             log_path: failed
                 .derivation
                 .as_ref()
@@ -294,6 +293,19 @@ fn failure(
         }),
         _ => None,
     }
+}
+
+/// Returns lines that look like an error as a report has them: each once, and not longer than a reader looks at.
+fn errors(lines: impl Iterator<Item = String>) -> Vec<String> {
+    const LONGEST: usize = 300;
+    let mut errors: Vec<String> = Vec::new();
+    // Only what is clean may be cut: of a secret its first half would stay.
+    for line in lines.map(|line| line.chars().take(LONGEST).collect()) {
+        if !errors.contains(&line) {
+            errors.push(line);
+        }
+    }
+    errors
 }
 
 /// How much of a failed build's log is kept in a file, in bytes: its end. The file goes where jobs keep their results, often for months,
@@ -364,6 +376,7 @@ fn unread(report: &mut HostReport, words: &str) {
         error: words.to_owned(),
         derivation: None,
         log_tail: Vec::new(),
+        log_errors: Vec::new(),
         log_path: None,
     });
 }

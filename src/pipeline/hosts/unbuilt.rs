@@ -8,7 +8,7 @@ use crate::flake::{Host, HostId, Kind};
 use crate::nix::{Missing, Nix, NixError};
 use crate::pipeline::Error;
 use crate::pipeline::judge::{BuildState, SideState, judge};
-use crate::report::ToBuild;
+use crate::report::{Impact, ToBuild, impact_of_selected};
 
 use super::build::heeded_settings;
 use super::evaluate::in_batches;
@@ -28,14 +28,15 @@ pub(super) async fn look(look: Look<'_>, mut sides: Vec<Sides>) -> Result<Looked
         .filter(|(_, sides)| !sides.equal())
         .collect();
     // Only where there are two sides, there is something to compare.
-    let comparable: Vec<Host> = differ
+    let comparable: Vec<(Host, [StorePath; 2])> = differ
         .iter()
-        .filter(|(host, sides)| {
-            host.id.kind != Kind::Attr && sides.each().iter().all(|side| side.evaluated().is_some())
+        .filter(|(host, _)| host.id.kind != Kind::Attr)
+        .filter_map(|(host, sides)| {
+            let (before, after) = (sides.before.evaluated()?, sides.after.evaluated()?);
+            Some(((*host).clone(), [before.out.clone(), after.out.clone()]))
         })
-        .map(|(host, _)| (*host).clone())
         .collect();
-    let mut diffs = BTreeMap::new();
+    let mut compared = BTreeMap::new();
     if !comparable.is_empty() {
         look.steps.begin(
             "packages",
@@ -44,7 +45,7 @@ pub(super) async fn look(look: Look<'_>, mut sides: Vec<Sides>) -> Result<Looked
                 count(comparable.len(), "host")
             ),
         );
-        diffs = compare(&look, &comparable).await?;
+        compared = compare(&look, &comparable).await?;
     }
     let derivations: BTreeSet<&StorePath> = differ
         .iter()
@@ -77,7 +78,10 @@ pub(super) async fn look(look: Look<'_>, mut sides: Vec<Sides>) -> Result<Looked
         .map(|(host, side)| {
             let verdict = judge(&side.before, &side.after);
             let mut report = host_report(host, side, verdict, look.redactor, &no_logs);
-            report.diff = diffs.remove(&host.id);
+            if let Some((diff, impact)) = compared.remove(&host.id) {
+                report.diff = Some(diff);
+                report.impact = Some(impact);
+            }
             report
         })
         .collect();
@@ -88,14 +92,19 @@ pub(super) async fn look(look: Look<'_>, mut sides: Vec<Sides>) -> Result<Looked
     })
 }
 
-/// Returns what changes among the packages that `hosts` select, for those whose packages can be listed on both sides.
-async fn compare(look: &Look<'_>, hosts: &[Host]) -> Result<BTreeMap<HostId, ClosureDiff>, Error> {
+/// Returns what changes among the packages that hosts select, and what that means, for those whose packages can be listed on both
+/// sides. `comparable` has the hosts and what they build on each side.
+async fn compare(
+    look: &Look<'_>,
+    comparable: &[(Host, [StorePath; 2])],
+) -> Result<BTreeMap<HostId, (ClosureDiff, Impact)>, Error> {
+    let hosts: Vec<Host> = comparable.iter().map(|(host, _)| host.clone()).collect();
     let mut locks: Vec<&Path> = vec![&look.locks.after];
     locks.extend(look.locks.before.as_deref());
     let (nix, flake) = (&*look.nix, &look.source.reference);
     let mut lists = in_batches(
         &locks,
-        hosts,
+        &hosts,
         look.request,
         look.machine,
         &**look.progress,
@@ -104,7 +113,7 @@ async fn compare(look: &Look<'_>, hosts: &[Host]) -> Result<BTreeMap<HostId, Clo
     .await?
     .into_iter();
     let (after, before) = (lists.next(), lists.next());
-    Ok(hosts
+    Ok(comparable
         .iter()
         .zip(
             before
@@ -112,11 +121,20 @@ async fn compare(look: &Look<'_>, hosts: &[Host]) -> Result<BTreeMap<HostId, Clo
                 .flatten()
                 .zip(after.into_iter().flatten()),
         )
-        .filter_map(|(host, lists)| {
+        .filter_map(|((host, roots), lists)| {
             let (Some(Some(before)), Some(Some(after))) = lists else {
                 return None;
             };
-            Some((host.id.clone(), diff_selected(&before, &after)))
+            let diff = diff_selected(&before, &after);
+            let mut impact = impact_of_selected(
+                roots.each_ref(),
+                host.id.kind == Kind::Nixos,
+                [&before, &after],
+                &diff,
+                &look.request.sensitive,
+            );
+            look.redactor.impact(&mut impact);
+            Some((host.id.clone(), (diff, impact)))
         })
         .collect())
 }

@@ -87,7 +87,9 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
 
 impl Publishing {
     /// Holds a report and a lock made elsewhere against the checkout: the commit, both locks, and what lies between them.
-    pub(in super::super) fn check(&self, report: &Report, lock: &[u8]) -> Result<(), Error> {
+    ///
+    /// What the report says of the inputs and the lock is made anew, as far as that can be done here.
+    pub(in super::super) fn check(&self, report: &mut Report, lock: &[u8]) -> Result<(), Error> {
         let Some(reported) = &report.flake.rev else {
             return Err(PublishError::NoReportedCommit.into());
         };
@@ -150,61 +152,117 @@ impl Publishing {
         } else {
             locks::inputs(base.as_ref(), &new, &Redactor::default())
         };
-        let agree = if report.lock.completed {
+        report.inputs = if report.lock.completed {
             same_results(&inputs, &report.inputs)
         } else {
             same_inputs(&inputs, &report.inputs)
-        };
-        if agree {
-            Ok(())
-        } else {
-            Err(PublishError::OtherInputs.into())
         }
+        .ok_or(PublishError::OtherInputs)?;
+        let (mut notes, left_out) = if same {
+            (Vec::new(), 0)
+        } else {
+            locks::notes(&new, &Redactor::default())
+        };
+        for (note, reported) in notes.iter_mut().zip(&report.lock_notes) {
+            if same_address(note.repository.as_deref(), reported.repository.as_deref()) {
+                note.repository.clone_from(&reported.repository);
+            }
+        }
+        report.lock_notes = notes;
+        report.lock_notes_left_out = left_out;
+        report.seal();
+        Ok(())
     }
 }
 
-/// Whether each input is reported to become what it becomes here. What a stale base lock was completed to, and so what they
+/// Returns the reported inputs where each becomes what it becomes here. What a stale base lock was completed to, and so what they
 /// were and which of them change from there, is not known here.
-fn same_results(here: &[InputChange], reported: &[InputChange]) -> bool {
-    reported.iter().all(|reported| {
-        here.iter().any(|here| {
-            let here = InputChange {
-                before: reported.before.clone(),
-                ..here.clone()
-            };
-            same_inputs(&[here], std::slice::from_ref(reported))
+fn same_results(here: &[InputChange], reported: &[InputChange]) -> Option<Vec<InputChange>> {
+    reported
+        .iter()
+        .map(|reported| {
+            here.iter().find_map(|here| {
+                let mut completed = here.clone();
+                if !same_revision(here.before.as_ref(), reported.before.as_ref()) {
+                    completed.before.clone_from(&reported.before);
+                    completed.compare_url = None;
+                }
+                same_input(completed, reported)
+            })
         })
+        .collect()
+}
+
+/// Returns the inputs where both lists say the same.
+fn same_inputs(here: &[InputChange], reported: &[InputChange]) -> Option<Vec<InputChange>> {
+    if here.len() != reported.len() {
+        return None;
+    }
+    here.iter()
+        .zip(reported)
+        .map(|(here, reported)| same_input(here.clone(), reported))
+        .collect()
+}
+
+/// Returns an input where both say the same of it, with the addresses as they are reported. The link is made here, but where
+/// something of the addresses was hidden, which a link would show.
+fn same_input(here: InputChange, reported: &InputChange) -> Option<InputChange> {
+    let same = here.name == reported.name
+        && here.kind == reported.kind
+        && here.transitive == reported.transitive
+        && same_address(here.original.as_deref(), reported.original.as_deref())
+        && same_revision(here.before.as_ref(), reported.before.as_ref())
+        && same_revision(here.after.as_ref(), reported.after.as_ref());
+    let whole = here.before == reported.before && here.after == reported.after;
+    same.then(|| InputChange {
+        compare_url: here.compare_url.filter(|_| whole),
+        ..reported.clone()
     })
 }
 
-/// Whether both lists say the same. Where the reports were made, places of that machine stand as `<flake>` in addresses.
-fn same_inputs(here: &[InputChange], reported: &[InputChange]) -> bool {
-    let blotted = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains('<'));
-    let revision = |here: &Option<InputRevision>, there: &Option<InputRevision>| match (here, there)
-    {
-        (Some(here), Some(there)) => {
-            let url = if blotted(&there.url) {
-                there.url.clone()
-            } else {
-                here.url.clone()
-            };
-            InputRevision {
-                url,
-                ..here.clone()
-            } == *there
+fn same_revision(here: Option<&InputRevision>, reported: Option<&InputRevision>) -> bool {
+    match (here, reported) {
+        (Some(here), Some(reported)) => {
+            here.rev == reported.rev
+                && here.date == reported.date
+                && here.follows == reported.follows
+                && same_address(here.url.as_deref(), reported.url.as_deref())
         }
         (None, None) => true,
         _ => false,
+    }
+}
+
+/// Whether a reported address is the one that is here, but for what was hidden of it where the report was made: places of that
+/// machine, secrets.
+fn same_address(here: Option<&str>, reported: Option<&str>) -> bool {
+    const HIDDEN: [&str; 4] = ["<flake>", "<tmp>", "<rev>", "***"];
+    let (Some(mut here), Some(reported)) = (here, reported) else {
+        return here == reported;
     };
-    here.len() == reported.len()
-        && here.iter().zip(reported).all(|(here, there)| {
-            here.name == there.name
-                && here.kind == there.kind
-                && here.transitive == there.transitive
-                && (here.original == there.original || blotted(&there.original))
-                && revision(&here.before, &there.before)
-                && revision(&here.after, &there.after)
-        })
+    let mut reported = reported.to_owned();
+    for hidden in HIDDEN {
+        reported = reported.replace(hidden, "\0");
+    }
+    let mut parts = reported.split('\0');
+    let first = parts.next().unwrap_or_default();
+    let Some(last) = parts.next_back() else {
+        return here == first;
+    };
+    let Some(rest) = here
+        .strip_prefix(first)
+        .and_then(|rest| rest.strip_suffix(last))
+    else {
+        return false;
+    };
+    here = rest;
+    parts.all(|part| match here.split_once(part) {
+        Some((_, rest)) => {
+            here = rest;
+            true
+        }
+        None => false,
+    })
 }
 
 fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
@@ -212,4 +270,43 @@ fn parse(which: &str, bytes: &[u8]) -> Result<LockFile, Error> {
         which: which.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_believed_only_as_far_as_it_is_here() {
+        let same = |here: &str, reported: &str| same_address(Some(here), Some(reported));
+        for (here, reported) in [
+            ("github:o/r/1", "github:o/r/1"),
+            (
+                "git+file:///home/a/fleet/sub?rev=1",
+                "git+file://<flake>/sub?rev=1",
+            ),
+            (
+                "git+file:///tmp/x/sub?rev=1",
+                "git+file://<tmp>/sub?rev=<rev>",
+            ),
+            (
+                "https://h/t0ken/x.tar.gz?t=t0ken",
+                "https://h/***/x.tar.gz?t=***",
+            ),
+        ] {
+            assert!(same(here, reported), "{reported}");
+        }
+        for (here, reported) in [
+            ("github:o/r/1", "github:o/r/2"),
+            ("github:o/r/1", "github:evil/<x>"),
+            ("github:o/r/1", "<flake>evil<flake>"),
+            ("github:o/r/1", "github:<flake>/2"),
+            ("aba", "ab<tmp>ba"),
+            ("a/b", "a<tmp>/<tmp>/b"),
+        ] {
+            assert!(!same(here, reported), "{reported}");
+        }
+        assert!(same_address(None, None));
+        assert!(!same_address(None, Some("x")) && !same_address(Some("x"), None));
+    }
 }

@@ -19,6 +19,8 @@ mod redact;
 #[cfg(test)]
 pub(crate) mod scene;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod shim;
 #[cfg(test)]
 mod ssh;
@@ -27,5 +29,6 @@ pub(crate) use env::TestEnv;
 pub(crate) use fleet::Fleet;
 pub(crate) use output::CommandOutput;
 pub(crate) use redact::Redactor;
+pub(crate) use schema::faults;
 pub(crate) use shim::Shim;
 pub(crate) use ssh::Sshd;

@@ -189,7 +189,11 @@ impl Scene {
                 original: Some("github:NixOS/nixpkgs/nixos-unstable".to_owned()),
                 before: revision(before),
                 after: revision(after),
-                compare_url: None,
+                compare_url: Some(format!(
+                    "https://github.com/NixOS/nixpkgs/compare/{}...{}",
+                    rev(before),
+                    rev(after)
+                )),
                 transitive: false,
             }]
         };
@@ -230,6 +234,8 @@ impl Scene {
             excluded: Vec::new(),
             fleet: Fleet::of(&hosts),
             inputs,
+            lock_notes: Vec::new(),
+            lock_notes_left_out: 0,
             hosts,
             warnings: Vec::new(),
             digest: String::new(),

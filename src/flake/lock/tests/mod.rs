@@ -1,8 +1,10 @@
 //! Real locks, and helpers for all tests of this module.
 
+mod compare_url;
 mod errors;
 mod graft;
 mod graph;
+mod hygiene;
 mod properties;
 mod spelling;
 mod trust;
