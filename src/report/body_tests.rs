@@ -335,11 +335,11 @@ fn forty_hosts_have_in_common_what_they_have() {
 
     - **Broken by the update:** `web03`
     - **Reboot:** `linux` `4.19.101` → `4.19.103` on all 39 compared
+    - **Downgraded:** `postgresql` `11.6` → `11.5` on `odd`
     - **Selected packages:** `git` `2.24.1` → `2.25.0` on all 39 compared; `nginx` `1.16.1` → `1.17.0` on 19 of 40 hosts; `postgresql` `11.6` → `11.7` on 14 of 40 hosts; `firefox` `72.0` → `73.0` on 5 of 40 hosts and 2 more
     - **Size:** +3.0MiB a host at the median, +1014.0MiB in sum; 15 packages move, 386 rebuilt
-    - **Downgraded:** `postgresql` `11.6` → `11.5` on `odd`
     - **Security:** `openssl` `1.1.1d` → `1.1.1e` on all 39 compared
-    - **Restarts:** 2 services on all 39 compared: `postgresql`, `nginx`
+    - **Restarts:** up to 1 service a host on all 39 compared: `postgresql`, `nginx`
     - **Stands out:** `odd` (a downgrade of its own; +900.0MiB, the median is +3.0MiB)
 
     ### Broken by the update
@@ -389,7 +389,7 @@ fn forty_hosts_have_in_common_what_they_have() {
 
     </details>
 
-    <details><summary>On 20 of 39 hosts: 1 of the configuration; <code>db20</code>, <code>db21</code>, <code>db22</code> and 17 more</summary>
+    <details><summary>On 20 of 39 hosts compared: 1 of the configuration; <code>db20</code>, <code>db21</code>, <code>db22</code> and 17 more</summary>
 
     ```text
     Configuration: 1 unit (~ postgresql.service)
@@ -397,7 +397,7 @@ fn forty_hosts_have_in_common_what_they_have() {
 
     </details>
 
-    <details><summary>On 19 of 39 hosts: 1 changed, 1 of the configuration; <code>web00</code>, <code>web01</code>, <code>web02</code> and 16 more</summary>
+    <details><summary>On 19 of 39 hosts compared: 1 changed, 1 of the configuration; <code>web00</code>, <code>web01</code>, <code>web02</code> and 16 more</summary>
 
     ```text
     Version changes:
@@ -407,7 +407,7 @@ fn forty_hosts_have_in_common_what_they_have() {
 
     </details>
 
-    <details><summary>On 14 of 39 hosts: 1 changed; <code>db20</code>, <code>db21</code>, <code>db22</code> and 11 more</summary>
+    <details><summary>On 14 of 39 hosts compared: 1 changed; <code>db20</code>, <code>db21</code>, <code>db22</code> and 11 more</summary>
 
     ```text
     Version changes:
@@ -416,7 +416,7 @@ fn forty_hosts_have_in_common_what_they_have() {
 
     </details>
 
-    <details><summary>On 5 of 39 hosts: 2 changed; <code>laptop34</code>, <code>laptop35</code>, <code>laptop36</code> and 2 more</summary>
+    <details><summary>On 5 of 39 hosts compared: 2 changed; <code>laptop34</code>, <code>laptop35</code>, <code>laptop36</code> and 2 more</summary>
 
     ```text
     Version changes:
@@ -433,7 +433,7 @@ fn forty_hosts_have_in_common_what_they_have() {
     | `web00`, `web01` and 31 more | 2 selected, +3.0MiB | reboot, 1 restart |
     | `web03` | broken |  |
     | `laptop34`, `laptop35` and 3 more | 3 selected, +3.0MiB | reboot, 1 restart |
-    | `odd` | 2 selected, +900.0MiB | reboot, 1 restart |
+    | `odd` | 2 selected, 1 downgrade, +900.0MiB | reboot, 1 restart |
 
     Nothing else changes on the other 30 hosts.
 
@@ -586,11 +586,11 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
 
     - **Broken by the update:** `web03`
     - **Reboot:** `linux` `4.19.101` → `4.19.103` on all 39 compared
+    - **Downgraded:** `postgresql` `11.6` → `11.5` on `odd`
     - **Selected packages:** `git` `2.24.1` → `2.25.0` on all 39 compared; `nginx` `1.16.1` → `1.17.0` on 19 of 40 hosts; `postgresql` `11.6` → `11.7` on 14 of 40 hosts; `firefox` `72.0` → `73.0` on 5 of 40 hosts and 2 more
     - **Size:** +3.0MiB a host at the median, +1014.0MiB in sum; 15 packages move, 386 rebuilt
-    - **Downgraded:** `postgresql` `11.6` → `11.5` on `odd`
     - **Security:** `openssl` `1.1.1d` → `1.1.1e` on all 39 compared
-    - **Restarts:** 2 services on all 39 compared: `postgresql`, `nginx`
+    - **Restarts:** up to 1 service a host on all 39 compared: `postgresql`, `nginx`
     - **Stands out:** `odd` (a downgrade of its own; +900.0MiB, the median is +3.0MiB)
 
     ### Broken by the update
@@ -640,7 +640,7 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
 
     </details>
 
-    <details><summary>On 20 of 39 hosts: 1 of the configuration; <code>db20</code>, <code>db21</code>, <code>db22</code> and 17 more</summary>
+    <details><summary>On 20 of 39 hosts compared: 1 of the configuration; <code>db20</code>, <code>db21</code>, <code>db22</code> and 17 more</summary>
 
     ```text
     Configuration: 1 unit (~ postgresql.service)
@@ -648,7 +648,7 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
 
     </details>
 
-    <details><summary>On 19 of 39 hosts: 1 changed, 1 of the configuration; <code>web00</code>, <code>web01</code>, <code>web02</code> and 16 more</summary>
+    <details><summary>On 19 of 39 hosts compared: 1 changed, 1 of the configuration; <code>web00</code>, <code>web01</code>, <code>web02</code> and 16 more</summary>
 
     ```text
     Version changes:
@@ -658,7 +658,7 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
 
     </details>
 
-    <details><summary>On 14 of 39 hosts: 1 changed; <code>db20</code>, <code>db21</code>, <code>db22</code> and 11 more</summary>
+    <details><summary>On 14 of 39 hosts compared: 1 changed; <code>db20</code>, <code>db21</code>, <code>db22</code> and 11 more</summary>
 
     ```text
     Version changes:
@@ -667,7 +667,7 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
 
     </details>
 
-    <details><summary>On 5 of 39 hosts: 2 changed; <code>laptop34</code>, <code>laptop35</code>, <code>laptop36</code> and 2 more</summary>
+    <details><summary>On 5 of 39 hosts compared: 2 changed; <code>laptop34</code>, <code>laptop35</code>, <code>laptop36</code> and 2 more</summary>
 
     ```text
     Version changes:
@@ -684,7 +684,7 @@ fn less_room_leaves_a_line_for_what_is_left_out() {
     | `web00`, `web01` and 31 more | 2 selected, +3.0MiB | reboot, 1 restart |
     | `web03` | broken |  |
     | `laptop34`, `laptop35` and 3 more | 3 selected, +3.0MiB | reboot, 1 restart |
-    | `odd` | 2 selected, +900.0MiB | reboot, 1 restart |
+    | `odd` | 2 selected, 1 downgrade, +900.0MiB | reboot, 1 restart |
 
     Nothing else changes on the other 30 hosts.
 

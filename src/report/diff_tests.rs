@@ -547,7 +547,7 @@ fn a_family_that_many_hosts_have_is_one_row_too() {
     let (_, text) = text.split_once("\nOn ").unwrap();
     let (text, _) = text.split_once("\n\n== ").unwrap();
     insta::assert_snapshot!(text, @"
-    all 11 hosts that change:
+    all 11 hosts that were compared:
     [U.]  dolphin, kate and 3 more  6.4.1 -> 6.4.2
     [U.]  linux                     6.12.1 -> 6.18.1
     [U.]  python3.12 -> python3.13: 4 packages
@@ -556,7 +556,7 @@ fn a_family_that_many_hosts_have_is_one_row_too() {
     [U.]  twin-b                    1 -> 2
     [A.]  python3.13-new            2
 
-    On 10 of the 11 hosts that change (n5, n9, n13, n17, n21, n25, n29, n33, n37, n41):
+    On 10 of the 11 hosts that were compared (n5, n9, n13, n17, n21, n25, n29, n33, n37, n41):
     [U.]  ark  6.4.1 -> 6.4.2
     ");
 }

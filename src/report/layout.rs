@@ -13,7 +13,7 @@ use super::rows::{Lists, Row};
 use super::sections::{
     NARROW, Section, closure_size, narrow_title, sections, write_narrow, write_narrow_rows,
 };
-use super::style::{counted, signed_size, wrapped};
+use super::style::{counted, filled, signed_size, wrapped};
 use super::text::{HostNames, to_build};
 use super::{DiffView, HostReport, Outcome, Report, Status};
 
@@ -212,7 +212,12 @@ impl<'a> Layout<'a> {
             }
             let mut open = String::new();
             if status != Some(group.status) {
-                open.extend(["\n### ", title(group.status), "\n"]);
+                let title = match group.status {
+                    // Without a lock to begin with there is nothing without the update.
+                    Status::AlreadyBroken if self.report.lock.before_hash.is_none() => "Broken",
+                    status => title(status),
+                };
+                open.extend(["\n### ", title, "\n"]);
             }
             let fold = self.failure(&mut open, group, room.width);
             let (open, count) = room.fill(most, [open]);
@@ -259,7 +264,16 @@ impl<'a> Layout<'a> {
             error = error.get(first.len()..).unwrap_or_default();
         }
         if !telling.is_empty() {
-            let lines: Vec<String> = telling.iter().map(|line| short(line, width)).collect();
+            // Of a long line the end tells what is wrong: on a phone it has to be seen without being looked for.
+            const LONG: usize = 2 * NARROW;
+            let lines: Vec<String> = telling
+                .iter()
+                .map(|line| short(line, width))
+                .flat_map(|line| match line.chars().count() {
+                    0..LONG => vec![line],
+                    _ => filled(&line, NARROW),
+                })
+                .collect();
             out.extend(["\n", &fence(&lines.join("\n"))]);
         }
         if let Some(same) = &group.log_as {
@@ -435,9 +449,12 @@ impl<'a> Layout<'a> {
         };
         let is_all = compared == self.report.hosts.len();
         let on = match (count == compared, is_all) {
+            (true, _) if count == 2 && is_all => "On both hosts".to_owned(),
+            (true, _) if count == 2 => "On both hosts compared".to_owned(),
             (true, true) => format!("On all {count} hosts"),
             (true, false) => format!("On all {count} hosts compared"),
-            (false, _) => format!("On {count} of {compared} hosts"),
+            (false, true) => format!("On {count} of {compared} hosts"),
+            (false, false) => format!("On {count} of {compared} hosts compared"),
         };
         if !is_large {
             let names = hosts(&set.hosts, entities);
@@ -794,6 +811,17 @@ fn cells(host: &HostReport) -> String {
     let selected = host.diff.as_ref().map_or(0, selected_moves);
     if selected > 0 {
         changes.push(format!("{selected} selected"));
+    }
+    if let Some(impact) = &host.impact {
+        for (list, one, many) in [
+            (&impact.downgrades, "downgrade", "downgrades"),
+            (&impact.gone, "gone", "gone"),
+            (&impact.major, "new major", "new majors"),
+        ] {
+            if !list.is_empty() {
+                changes.push(counted(list.len(), one, many));
+            }
+        }
     }
     changes.extend(size_delta(host).map(signed_size));
     let mut then = Vec::new();

@@ -354,14 +354,25 @@ pub(super) fn reboot(host: &HostReport) -> Option<&Reboot> {
     host.impact.as_ref().map(|impact| &impact.reboot)
 }
 
-/// Returns the names of the services that restart on a host.
+/// Services that NixOS itself leaves running when they change: its modules give them `reloadIfChanged`, or `restartIfChanged = false`.
+const LEFT_RUNNING: [&str; 7] = [
+    "dbus",
+    "dbus-broker",
+    "display-manager",
+    "emergency",
+    "rescue",
+    "systemd-logind",
+    "systemd-user-sessions",
+];
+
+/// Returns the names of the services that restart on a host, where they run.
 pub(super) fn restarts(impact: &Impact) -> impl Iterator<Item = &str> {
     let units = impact.units_changed.iter();
     units
         .filter(|unit| !unit.user && unit.change == Change::Changed)
         .filter_map(|unit| unit.name.strip_suffix(".service"))
         // Of a template nothing runs; what was started from it is rarely what a reader cares for.
-        .filter(|name| !name.ends_with('@'))
+        .filter(|name| !name.ends_with('@') && !LEFT_RUNNING.contains(name))
 }
 
 /// Returns by how much the closure of `host` grows, in bytes.

@@ -9,7 +9,9 @@ use super::budget::short;
 use super::overview::{List, Overview, median, reboot, restarts, size_delta, step};
 use super::style::{counted, signed_size};
 use super::text::HostNames;
-use super::{HostReport, Impact, Outcome, RebootPart, RebootReason, Report, Status, Step};
+use super::{
+    HostReport, Impact, Outcome, RebootPart, RebootReason, Report, SideName, Stage, Status, Step,
+};
 
 /// One such thing: a lead, a colon, and the words; or a lead that is a sentence by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +74,17 @@ pub(super) fn points_of(report: &Report, overview: &Overview<'_>) -> Vec<Point> 
     };
     let mut points = teller.breaks();
     points.extend(teller.reboots());
-    points.extend(teller.selected());
-    points.extend(teller.size());
     points.extend(teller.steps("Downgraded", Weight::Care, |impact| &impact.downgrades));
     points.extend(teller.gone());
     points.extend(teller.steps("New major version", Weight::Care, |impact| &impact.major));
     points.extend(teller.release());
+    points.extend(teller.selected());
+    points.extend(teller.size());
     points.extend(teller.security());
     points.extend(teller.patches());
     points.extend(teller.vulnerabilities());
     points.extend(teller.restarts());
+    points.extend(teller.services());
     points.extend(teller.outliers());
     points.sort_by_key(|point| point.weight != Weight::Bad);
     points
@@ -251,7 +254,19 @@ impl Teller<'_> {
     fn breaks(&self) -> Vec<Point> {
         let broken = self.of_status(&[Status::Broken]);
         let before = self.of_status(&[Status::AlreadyBroken]);
-        let open = self.of_status(&[Status::Skipped, Status::Unknown]);
+        // Of such a host it is not known whether it is the update that breaks it, but that it does not work with it is.
+        let fails = |host: &HostReport| {
+            let failure = host.failure.as_ref();
+            host.status == Status::Unknown
+                && failure.is_some_and(|failure| {
+                    failure.side == SideName::After && failure.stage != Stage::Read
+                })
+        };
+        let failing = self.hosts(fails);
+        let open = self
+            .hosts(|host| matches!(host.status, Status::Skipped | Status::Unknown) && !fails(host));
+        // Without a lock to begin with there is nothing without the update.
+        let is_first = self.report.lock.before_hash.is_none();
         let mended = self.of_status(&[Status::Mended]);
         let naming = |hosts: &[usize], weight, one: &'static str, many: &'static str| {
             let mut words = Sentence::default();
@@ -269,6 +284,8 @@ impl Teller<'_> {
         if !broken.is_empty() {
             let one = "The update breaks the host.";
             out.push(naming(&broken, Weight::Bad, one, "Broken by the update"));
+        } else if !failing.is_empty() || is_first && !before.is_empty() {
+            // That says enough.
         } else if self.report.built && open.is_empty() {
             out.push(Sentence::default().point("Nothing breaks.", Weight::Fine));
         } else if open.len() < self.report.hosts.len() {
@@ -279,7 +296,19 @@ impl Teller<'_> {
             };
             out.push(own(words).point("Nothing breaks", Weight::Fine));
         }
-        if !before.is_empty() {
+        if !failing.is_empty() {
+            let one = "The host fails with the update; whether it does without is not known.";
+            let many = "Fail with the update, without it not known";
+            out.push(naming(&failing, Weight::Bad, one, many));
+        }
+        if !before.is_empty() && is_first {
+            out.push(naming(
+                &before,
+                Weight::Bad,
+                "The host is broken.",
+                "Broken",
+            ));
+        } else if !before.is_empty() {
             let one = "The host is broken with and without the update.";
             let many = "Broken with and without the update";
             out.push(naming(&before, Weight::Care, one, many));
@@ -302,7 +331,7 @@ impl Teller<'_> {
             unchanged(host)
                 || self.report.built && reboot(host).is_some_and(|reboot| reboot.needed.is_some())
         });
-        if known.is_empty() {
+        if known.is_empty() || !self.report.built && known.len() < self.report.hosts.len() {
             let why = match (self.report.built, self.is_one()) {
                 (true, _) if !self.overview.hosts.is_empty() => "the report does not tell",
                 (false, _) => "nothing was built",
@@ -385,8 +414,16 @@ impl Teller<'_> {
             // That is said already.
             return None;
         }
+        let is_open = |host: &HostReport| host.status != Status::Unchanged && host.diff.is_none();
+        let open = self.hosts(is_open);
         let none = if nothing_known {
             Sentence::default().point("Not known which selected packages move.", Weight::Care)
+        } else if !open.is_empty() {
+            let words = match places.len() {
+                1 => "on the one host compared".to_owned(),
+                count => format!("on the {count} hosts compared"),
+            };
+            own(&words).point("No selected package moves", Weight::Fine)
         } else {
             Sentence::default().point("No selected package moves.", Weight::Fine)
         };
@@ -542,7 +579,10 @@ impl Teller<'_> {
             |name: &str| told.contains(name) || selected.len() <= NAMED && selected.contains(name);
         let list = list.filter(|(step, _)| !is_told(&step.name));
         let (rebuilt, moved): (Vec<_>, Vec<_>) = list.partition(|(step, _)| {
-            step.change == Change::Rebuilt && step.cause != Some(Cause::Own)
+            // Without builds no cause is known of any package, and that is said elsewhere.
+            step.change == Change::Rebuilt
+                && (step.cause == Some(Cause::Inputs)
+                    || !self.report.built && step.cause != Some(Cause::Own))
         });
         let mut words = Sentence::default();
         let list: Vec<_> = moved
@@ -667,17 +707,30 @@ impl Teller<'_> {
     fn restarts(&self) -> Option<Point> {
         let mut hosts_of: BTreeMap<&str, usize> = BTreeMap::new();
         let mut hosts = Vec::new();
+        let mut most = 0;
         for (at, impact) in self.impacts() {
+            let mut here = 0;
             for name in restarts(impact) {
                 *hosts_of.entry(name).or_default() += 1;
-                if hosts.last() != Some(&at) {
-                    hosts.push(at);
-                }
+                here += 1;
+            }
+            if here > 0 {
+                hosts.push(at);
+                most = most.max(here);
             }
         }
         let mut names: Vec<(&str, usize)> = hosts_of.into_iter().collect();
         names.sort_by_key(|(_, count)| Reverse(*count));
-        let mut words = own(&counted(names.len(), "service", "services"));
+        // Of services that differ from host to host their sum says nothing of any.
+        let mut words = if names.iter().all(|(_, count)| *count == hosts.len()) {
+            own(&counted(names.len(), "service", "services"))
+        } else {
+            let mut words = own("up to ");
+            words
+                .own(&counted(most, "service", "services"))
+                .own(" a host");
+            words
+        };
         words.all(self.on(&hosts));
         for (i, (name, _)) in names.iter().take(NAMED).enumerate() {
             words.own(if i == 0 { ": " } else { ", " }).foreign(name);
@@ -686,6 +739,33 @@ impl Teller<'_> {
             words.own(&format!(" and {} more", names.len() - NAMED));
         }
         (!names.is_empty()).then(|| words.point("Restarts", Weight::Fine))
+    }
+
+    /// Services that come and go.
+    fn services(&self) -> Option<Point> {
+        let mut hosts_of: BTreeMap<(bool, &str), Hosts> = BTreeMap::new();
+        for (at, impact) in self.impacts() {
+            for unit in impact.units_changed.iter().filter(|unit| !unit.user) {
+                let sign = match unit.change {
+                    Change::Added => true,
+                    Change::Removed => false,
+                    _ => continue,
+                };
+                if let Some(name) = unit.name.strip_suffix(".service") {
+                    hosts_of.entry((sign, name)).or_default().push(at);
+                }
+            }
+        }
+        let mut list: Vec<(Vec<Word>, Hosts)> = hosts_of
+            .into_iter()
+            .map(|((is_new, name), hosts)| {
+                let mut words = own(if is_new { "+ " } else { "- " });
+                words.foreign(name);
+                (words.0, hosts)
+            })
+            .collect();
+        list.sort_by_key(|(_, hosts)| Reverse(hosts.len()));
+        self.of_list("Services that come and go", Weight::Fine, &list)
     }
 
     /// What only one host has, of what most have none, and closures that grow far more than the others.
@@ -815,6 +895,7 @@ fn words_of_step(step: &Step) -> Vec<Word> {
         Change::Removed => " removed",
         Change::Rebuilt => match step.cause {
             Some(Cause::Own) => " rebuilt by its own change",
+            Some(Cause::Unknown) => " rebuilt, cause not known",
             _ => " rebuilt",
         },
         _ if step.before == step.after => " changed",
@@ -1063,6 +1144,46 @@ mod tests {
         Bad Security patches lost: `hall` `CVE-2026-1.patch`
         Bad Security patches lost: `hall` `CVE-2026-1.patch`
         ");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_said() {
+        let leads = |report: &Report| {
+            let points = points(report).into_iter();
+            points.take(3).map(|point| point.lead).collect::<Vec<_>>()
+        };
+        // One host is broken, one changes, one was skipped, one stays.
+        let mut report = super::super::tests::report(4, 0, "h", 0);
+        report.hosts.retain(|host| host.status != Status::Skipped);
+        for host in &mut report.hosts {
+            if host.status == Status::Broken {
+                host.status = Status::Unknown;
+            }
+        }
+        assert_eq!(
+            leads(&report)[0],
+            "Fail with the update, without it not known"
+        );
+        for host in &mut report.hosts {
+            if let Some(failure) = &mut host.failure {
+                failure.stage = Stage::Read;
+            }
+        }
+        assert_eq!(leads(&report)[..2], ["Nothing breaks", "Not checked"]);
+        for host in &mut report.hosts {
+            if host.status == Status::Unknown {
+                host.status = Status::AlreadyBroken;
+            }
+        }
+        assert_eq!(
+            leads(&report)[..2],
+            ["Nothing breaks.", "Broken with and without the update"]
+        );
+        report.lock.before_hash = None;
+        assert_eq!(leads(&report)[0], "Broken");
+        // Without builds, a host that stays as it is says nothing of the others.
+        report.built = false;
+        assert!(leads(&report).contains(&"Reboot and size not known"));
     }
 
     #[test]

@@ -433,13 +433,13 @@ fn what_many_hosts_have_in_common_is_said_before_each_is_told_of() {
     let (_, text) = text.split_once("\nOn ").unwrap();
     let (text, _) = text.split_once("\n\n== ").unwrap();
     insta::assert_snapshot!(text, @"
-    all 11 hosts that change:
+    all 11 hosts that were compared:
     [U.]  nall  n -> 2
 
-    On 6 of the 11 hosts that change (n1, n9, n17, n25, n33, n41):
+    On 6 of the 11 hosts that were compared (n1, n9, n17, n25, n33, n41):
     [U.]  nhalf  0 -> 2
 
-    On 5 of the 11 hosts that change (n5, n13, n21, n29, n37):
+    On 5 of the 11 hosts that were compared (n5, n13, n21, n29, n37):
     [U.]  nhalf  1 -> 2
     ");
     let markdown = super::to_markdown(&many);
@@ -452,7 +452,7 @@ fn what_many_hosts_have_in_common_is_said_before_each_is_told_of() {
     [U.] nall n -> 2
     ```
 
-    <details><summary>On 6 of 11 hosts: 1 changed; <code>n1</code>, <code>n9</code>, <code>n17</code> and 3 more</summary>
+    <details><summary>On 6 of 11 hosts compared: 1 changed; <code>n1</code>, <code>n9</code>, <code>n17</code> and 3 more</summary>
 
     ```text
     Version changes:
@@ -461,7 +461,7 @@ fn what_many_hosts_have_in_common_is_said_before_each_is_told_of() {
 
     </details>
 
-    <details><summary>On 5 of 11 hosts: 1 changed; <code>n5</code>, <code>n13</code>, <code>n21</code> and 2 more</summary>
+    <details><summary>On 5 of 11 hosts compared: 1 changed; <code>n5</code>, <code>n13</code>, <code>n21</code> and 2 more</summary>
 
     ```text
     Version changes:

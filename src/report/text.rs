@@ -148,12 +148,12 @@ pub(super) fn set_heading(
     name: impl Fn(&HostReport) -> String,
 ) -> String {
     if set.hosts.len() == of {
-        return format!("On all {of} hosts that change:");
+        return format!("On all {of} hosts that were compared:");
     }
     let (shown, more) = first_ones(&set.hosts);
     let shown: Vec<String> = shown.iter().map(|host| name(host)).collect();
     format!(
-        "On {} of the {of} hosts that change ({}{more}):",
+        "On {} of the {of} hosts that were compared ({}{more}):",
         set.hosts.len(),
         shown.join(", ")
     )
@@ -212,7 +212,14 @@ pub(super) fn headline(report: &Report) -> String {
         Outcome::Changed => {
             let counts = [
                 (fleet.broken, "broken by the update"),
-                (fleet.already_broken, "broken with and without the update"),
+                (
+                    fleet.already_broken,
+                    if report.lock.before_hash.is_none() {
+                        "broken"
+                    } else {
+                        "broken with and without the update"
+                    },
+                ),
                 (fleet.mended, "mended"),
                 (fleet.changed, "changed"),
                 (fleet.skipped, "skipped"),

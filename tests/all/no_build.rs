@@ -31,11 +31,11 @@ fn an_update_is_told_without_building_anything() {
     6 hosts: 1 broken by the update, 5 changed (nothing was built: closures are not known)
     Broken by the update: nas
     Reboot and size not known: nothing was built
-    Selected packages: fzf 0.52.1 -> 0.53.0 on devbox, alice@devbox; htop 3.3.0 removed on pi,
-        webserver; firefox 126.0 -> 127.0 on devbox; postgresql 15.7 -> 15.6 on webserver
     Downgraded: postgresql 15.7 -> 15.6 on webserver
     Gone: htop 3.3.0 on pi, webserver
     New major version: firefox 126.0 -> 127.0 on devbox
+    Selected packages: fzf 0.52.1 -> 0.53.0 on devbox, alice@devbox; htop 3.3.0 removed on pi,
+        webserver; firefox 126.0 -> 127.0 on devbox; postgresql 15.7 -> 15.6 on webserver
     Security: only rebuilt: nix, openssh, systemd, curl and 6 more
     Stands out: devbox (a new major version of its own), webserver (a downgrade of its own)
     To build: 102 derivations; to fetch: 0 paths
@@ -123,9 +123,9 @@ fn an_update_is_told_without_building_anything() {
 
     - **Nothing breaks:** as far as evaluation tells
     - **Reboot and size not known:** nothing was built
-    - **Selected packages:** `postgresql` `15.7` → `15.6`, `htop` `3.3.0` removed
     - **Downgraded:** `postgresql` `15.7` → `15.6`
     - **Gone:** `htop` `3.3.0`
+    - **Selected packages:** `postgresql` `15.7` → `15.6`, `htop` `3.3.0` removed
     - **Security:** only rebuilt: `certbot`, `curl`, `nginx`, `nix` and 3 more
 
     To build: 45 derivations; to fetch: 0 paths.

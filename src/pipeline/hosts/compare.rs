@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::closure::{Closures, Differ, PathId, Side, StorePath};
+use crate::closure::{self, Closures, Differ, PathId, Side, StorePath};
 use crate::flake::Kind;
-use crate::report::{HostReport, SystemSide, impact};
+use crate::report::{self, HostReport, SystemSide, impact};
 
 use super::{Look, Sides};
 
@@ -36,7 +36,10 @@ pub(super) fn compare(
     sides: &Sides,
     report: &mut HostReport,
 ) -> Result<(), String> {
-    let is_nixos = report.kind == Kind::Nixos;
+    // A system that was named by its attribute boots like any other.
+    let is_system = |side: &report::Side| closure::is_nixos(side.out_path.name());
+    let is_nixos = report.kind == Kind::Nixos
+        || report.kind == Kind::Attr && report.after.as_ref().is_some_and(is_system);
     let mut read = Vec::new();
     for (root, side) in sides
         .roots()
