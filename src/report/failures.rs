@@ -44,6 +44,9 @@ const LOG: usize = 20;
 /// How many of a log's last lines stand for it where none looks like an error.
 const SIGNS: usize = 3;
 
+/// How many kinds of failure show something of their log while it is folded.
+const WITH_SIGNS: usize = 8;
+
 /// Returns the hosts that are broken, already broken, mended, skipped or unknown, in that order; those that fail alike together,
 /// the failure of the most hosts first.
 ///
@@ -76,6 +79,10 @@ pub(super) fn failures(report: &Report) -> Vec<FailureGroup<'_>> {
         }
         alike.sort_by_key(|alike| Reverse(alike.hosts.len()));
         groups.extend(alike.into_iter().map(|alike| alike.group(status)));
+    }
+    // Of many failures it matters more that each is there.
+    for group in groups.iter_mut().skip(WITH_SIGNS) {
+        group.signs.clear();
     }
     let mut logs: HashMap<Vec<String>, String> = HashMap::new();
     for group in groups.iter_mut().filter(|group| !group.log.is_empty()) {
