@@ -13,9 +13,7 @@ const NOTICE: usize = 128;
 
 /// Returns the report as Markdown of at most `budget` bytes.
 ///
-/// What does not fit goes in a fixed order: names of unchanged hosts, what is folded of hosts, logs, what is folded of what hosts
-/// have in common, the table of hosts, what they have in common; the points, failures and inputs stay longest. Each part of which
-/// something is left out says how much.
+/// Parts get room in a fixed order of importance, which `docs/report.md` tells; each of which something is left out says how much.
 pub fn body(report: &Report, budget: usize) -> String {
     let head = format!("## {}\n", headline(report));
     let layout = Layout::of(report);

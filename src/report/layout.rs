@@ -318,11 +318,8 @@ impl<'a> Layout<'a> {
     fn inputs(&self, room: &mut Room) -> (String, Vec<String>) {
         let rows = input_rows(self.report);
         let (transitive, direct): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.transitive);
-        let timed = rows
-            .iter()
-            .any(|row| row.between.is_some() || row.dates != [None, None]);
+        let (timed, head) = head_of(&rows);
         let width = room.width;
-        let head = if timed { INPUTS_TIMED } else { INPUTS };
         let line = |row: &&InputRow<'_>| input(row, timed, width);
         let start = format!("\n### Inputs\n\n{head}");
         let direct: Vec<String> = direct.iter().map(line).collect();
@@ -343,11 +340,7 @@ impl<'a> Layout<'a> {
     }
 
     fn transitive(&self, room: &mut Room, rows: &[String]) -> String {
-        let rows_of = input_rows(self.report);
-        let timed = rows_of
-            .iter()
-            .any(|row| row.between.is_some() || row.dates != [None, None]);
-        let head = if timed { INPUTS_TIMED } else { INPUTS };
+        let (_, head) = head_of(&input_rows(self.report));
         let count = counted(rows.len(), "input of an input", "inputs of inputs");
         let start = format!("\n<details><summary>{count}</summary>\n\n{head}");
         let (text, shown) = table(room, room.share(1, 3), &start, rows, END);
@@ -754,6 +747,16 @@ const INPUTS_TIMED: &str = "| input | change | time |\n| --- | --- | --- |\n";
 
 /// What ends a fold. Around what is folded Markdown needs an empty line, or it is taken for HTML.
 const END: &str = "\n</details>\n";
+
+/// Returns whether the inputs have times to tell, and the head of their tables.
+fn head_of(rows: &[InputRow<'_>]) -> (bool, &'static str) {
+    let is_timed = |row: &InputRow<'_>| row.between.is_some() || row.dates != [None, None];
+    if rows.iter().any(is_timed) {
+        (true, INPUTS_TIMED)
+    } else {
+        (false, INPUTS)
+    }
+}
 
 fn input(row: &InputRow<'_>, timed: bool, width: usize) -> String {
     let [name, before, after] =

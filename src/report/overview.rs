@@ -253,9 +253,7 @@ impl<'a> Overview<'a> {
         rests.sort_by_key(|rest| rest.lists.len() == 0);
         rests
     }
-}
 
-impl<'a> Overview<'a> {
     /// Returns what changes, the most important first, each with the hosts that it is on.
     pub(super) fn most_important(&self) -> Vec<FleetChange> {
         const MOST: usize = 200;
