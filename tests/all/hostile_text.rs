@@ -295,6 +295,47 @@ mod tests {
         }
     }
 
+    /// The examples of `docs/templates.md`, of the kind that stands behind `jinja`.
+    fn documented(kind: &str) -> Vec<String> {
+        let page = include_str!("../../docs/templates.md");
+        let opening = format!("```jinja {kind}\n");
+        page.split(&opening)
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_documented_templates_work_and_hold_only_code() {
+        let [titles, commits, bodies] = ["title", "commit", "body"].map(documented);
+        assert!(
+            titles.len() > 2 && commits.len() > 1 && bodies.len() > 2,
+            "templates.md lost its examples: {titles:?} {commits:?} {bodies:?}"
+        );
+        let default = || Templates::DEFAULT_TITLE.to_owned();
+        for seed in 0..4 {
+            let report = made(seed);
+            for title in &titles {
+                let templates = Templates::new(title.clone(), default(), None);
+                templates.check().unwrap();
+                holds_only_code(title, &templates.title(&report).unwrap());
+            }
+            for commit in &commits {
+                let templates = Templates::new(default(), commit.clone(), None);
+                templates.check().unwrap();
+                holds_only_code(
+                    commit,
+                    &templates.commit_message(&report, "5c0be", "10c4").unwrap(),
+                );
+            }
+            for body in &bodies {
+                let templates = Templates::new(default(), default(), Some(body.clone()));
+                templates.check().unwrap();
+                holds_only_code(body, &templates.body(&report, 60_000).unwrap());
+            }
+        }
+    }
+
     #[test]
     fn a_text_has_no_character_that_is_not_seen() {
         for seed in 0..6 {
