@@ -73,3 +73,5 @@ mod standin;
 mod support;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod workflows;

@@ -234,6 +234,13 @@ impl Drop for TestEnv {
     }
 }
 
+/// Returns the runner to follow workflows with.
+pub(crate) fn act() -> PathBuf {
+    ambient("FLAKE_HERALD_TEST_ACT")
+        .expect("this test needs act: run scripts/test, which gets one")
+        .into()
+}
+
 /// Returns the directory `fixtures/` of the project.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -249,7 +256,7 @@ fn program(name: impl AsRef<OsStr>) -> Command {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "which Nix to test with comes from scripts/test, and PATH from outside"
+    reason = "which Nix and act to test with comes from scripts/test, and PATH from outside"
 )]
 fn ambient(name: &str) -> Option<OsString> {
     std::env::var_os(name)

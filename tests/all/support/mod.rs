@@ -1,8 +1,8 @@
 //! What the tests stand on: a hermetic environment, the fixture fleet, the binary's output, programs in between.
 //!
 //! Tests that need Nix are `#[ignore = "needs nix: run scripts/test"]`, those that need an SSH server `#[ignore = "needs sshd:
-//! run scripts/test"]`; `scripts/test` names the Nix in
-//! `FLAKE_HERALD_TEST_NIX` and includes them. With `FLAKE_HERALD_TEST_KEEP` set,
+//! run scripts/test"]`; `scripts/test` names the Nix in `FLAKE_HERALD_TEST_NIX`, the runner that follows workflows in
+//! `FLAKE_HERALD_TEST_ACT`, and includes them. With `FLAKE_HERALD_TEST_KEEP` set,
 //! scratch directories stay.
 
 // `cfg(test)` is always on here; written out, it tells clippy that these are tests, where a panic is the way to fail.
@@ -25,7 +25,7 @@ mod shim;
 #[cfg(test)]
 mod ssh;
 
-pub(crate) use env::TestEnv;
+pub(crate) use env::{TestEnv, act, fixtures};
 pub(crate) use fleet::Fleet;
 pub(crate) use output::CommandOutput;
 pub(crate) use redact::Redactor;
