@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 
-use clap::builder::ValueParser;
+use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ impl Command {
     }
 
     /// Returns what the help of the command ends with.
-    fn notes(self) -> &'static str {
+    pub fn notes(self) -> &'static str {
         match self {
             Self::Diff | Self::Snapshot => CLOSURE_NOTES,
             Self::Run | Self::Report | Self::Publish | Self::Hosts | Self::Lock | Self::Config => {
@@ -81,7 +81,8 @@ impl Command {
         }
     }
 
-    fn about(self) -> &'static str {
+    /// Returns what the command does, in a line.
+    pub fn about(self) -> &'static str {
         match self {
             Self::Run => {
                 "Update the lock, report what changes on every host, publish a pull request"
@@ -366,6 +367,17 @@ choice! {
     RebaseWhen {
         Conflicted "conflicted" "When the base's lock has changed.",
         Behind "behind" "When anything on the base has changed.",
+    }
+}
+
+choice! {
+    /// What the hidden command `generate` prints, all of it made from the types.
+    Generated {
+        Man "man" "A man page: of the program, or of the command that is named behind it.",
+        Bash "bash" "Completions for bash.",
+        Fish "fish" "Completions for fish.",
+        Zsh "zsh" "Completions for zsh.",
+        Configuration "configuration" "The reference of the configuration, `docs/configuration.md`.",
     }
 }
 
@@ -691,8 +703,56 @@ fn is_yes(word: &str) -> bool {
         .any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
+/// Returns what `flake-herald generate` is asked to print, and the command whose man page that is; none where the command line is
+/// another one.
+///
+/// The command is for packagers and for the tests, so the parser of everything else does not know it: neither help nor
+/// completions show it.
+pub fn generating(args: &[OsString]) -> Option<Result<(Generated, Option<Command>), Usage>> {
+    let (first, rest) = args.split_first()?;
+    let (name, rest) = rest.split_first()?;
+    (name == "generate").then(|| {
+        let names = Command::ALL.map(Command::name);
+        let words = |words: &[&'static str]| PossibleValuesParser::new(words.to_vec());
+        let mut parser = clap::Command::new("flake-herald generate")
+            .about("Print what is made from the program's own lists of commands, flags and keys")
+            .arg(
+                Arg::new("WHAT")
+                    .required(true)
+                    .value_parser(words(&Generated::WORDS.split('|').collect::<Vec<_>>())),
+            )
+            .arg(Arg::new("COMMAND").value_parser(words(&names)));
+        let usage = |error| Usage {
+            error: Box::new(error),
+            code: 1,
+        };
+        let given = std::iter::once(first).chain(rest);
+        let matches = parser.try_get_matches_from_mut(given).map_err(usage)?;
+        let word = |name: &str| matches.get_one::<String>(name);
+        let what = Generated::ALL
+            .iter()
+            .find(|what| word("WHAT").is_some_and(|word| word == what.word()));
+        let command = Command::ALL
+            .into_iter()
+            .find(|command| word("COMMAND").is_some_and(|word| word == command.name()));
+        match what {
+            Some(Generated::Man) => Ok((Generated::Man, command)),
+            Some(what) if command.is_none() => Ok((*what, None)),
+            _ => {
+                let reason = "only `man` takes a command";
+                Err(usage(parser.error(ErrorKind::ArgumentConflict, reason)))
+            }
+        }
+    })
+}
+
 /// Returns clap's parser for the whole command line.
 pub fn parser() -> clap::Command {
+    parser_with(&|_, arg| Some(arg))
+}
+
+/// Returns the parser with each flag's argument changed, or left out.
+pub fn parser_with(change: &dyn Fn(&Flag, Arg) -> Option<Arg>) -> clap::Command {
     clap::Command::new("flake-herald")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Says what a flake update changes on every NixOS host")
@@ -703,7 +763,7 @@ pub fn parser() -> clap::Command {
             clap::Command::new(command.name())
                 .about(command.about())
                 .args(command.operands().iter().map(operand))
-                .args(flags_of(command).map(arg))
+                .args(flags_of(command).filter_map(|flag| change(flag, arg(flag))))
                 .after_help(command.notes())
         }))
 }
@@ -718,6 +778,7 @@ fn operand(operand: &Operand) -> Arg {
     let arg = Arg::new(operand.name)
         .help(operand.help)
         .value_parser(ValueParser::os_string())
+        .value_hint(ValueHint::AnyPath)
         .required(true);
     if operand.repeats {
         arg.num_args(1..)
@@ -758,9 +819,14 @@ fn arg(flag: &Flag) -> Arg {
             .allow_negative_numbers(true)
             .action(ArgAction::Append),
         Shape::Number => arg.value_name(flag.value).allow_negative_numbers(true),
-        Shape::Text | Shape::Choice | Shape::Path | Shape::Duration | Shape::Size => {
-            arg.value_name(flag.value)
-        }
+        Shape::Path => arg
+            .value_name(flag.value)
+            .value_hint(if flag.value == "DIR" {
+                ValueHint::DirPath
+            } else {
+                ValueHint::FilePath
+            }),
+        Shape::Text | Shape::Choice | Shape::Duration | Shape::Size => arg.value_name(flag.value),
     }
 }
 

@@ -48,6 +48,57 @@ pub fn in_comparison(code: u8) -> u8 {
     if code == ERROR { TROUBLE } else { code }
 }
 
+/// What the codes of `run`, `report` and `publish` say, for whoever documents them.
+pub const OF_REPORTS: &[(u8, &str)] = &[
+    (CHANGED, "At least one host's closure changes."),
+    (
+        ERROR,
+        "An error: usage, configuration, environment, Nix, git, the forge.",
+    ),
+    (LOCK_UNCHANGED, "flake.lock does not change."),
+    (
+        CLOSURES_UNCHANGED,
+        "flake.lock changes, and every host is proved unchanged.",
+    ),
+    (
+        BROKEN,
+        "As 0 or 3, but the update breaks at least one host (--fail-on any: also one that was broken before; never: not used).",
+    ),
+];
+
+/// What the codes of `lock` say.
+pub const OF_LOCK: &[(u8, &str)] = &[
+    (CHANGED, "The new lock is staged."),
+    (ERROR, "An error."),
+    (
+        LOCK_UNCHANGED,
+        "flake.lock does not change; the file is written all the same.",
+    ),
+];
+
+/// What the codes of `diff` say.
+pub const OF_DIFF: &[(u8, &str)] = &[
+    (
+        SAME,
+        "Nothing changes; without --exit-code also where something does.",
+    ),
+    (
+        DIFFERENT,
+        "With --exit-code, something changes; without it, an error.",
+    ),
+    (TROUBLE, "With --exit-code, an error."),
+];
+
+/// What the codes of all other commands say.
+pub const OF_OTHERS: &[(u8, &str)] = &[(0, "All is well."), (ERROR, "An error.")];
+
+/// What the codes of a command say that was stopped.
+pub const OF_SIGNALS: &[(u8, &str)] = &[
+    (HANGUP, "Stopped by SIGHUP."),
+    (INTERRUPTED, "Stopped by SIGINT."),
+    (TERMINATED, "Stopped by SIGTERM."),
+];
+
 /// Which broken hosts make a run end in [`BROKEN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailOn {

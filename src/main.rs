@@ -2,28 +2,33 @@
 
 mod log;
 
-use std::io::{self, IsTerminal as _};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
-use flake_herald::cli::{self, Color, Command};
+use flake_herald::cli::{self, Color, Command, Generated, Usage};
 use flake_herald::command::{Cancel, adopt_orphans};
 use flake_herald::config::{Config, Environment};
 use flake_herald::exit;
+use flake_herald::manual;
 use flake_herald::pipeline::{self, Machine, Surroundings};
 use flake_herald::report;
 
 use log::{Screen, complain};
 
 fn main() -> ExitCode {
-    let parsed = match cli::parse(std::env::args_os()) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(asked) = cli::generating(&args) {
+        return match asked {
+            Ok((what, command)) => generate(what, command),
+            Err(usage) => refuse(&usage),
+        };
+    }
+    let parsed = match cli::parse(args) {
         Ok(parsed) => parsed,
-        Err(usage) => {
-            // There is nobody left to tell where writing fails.
-            drop(usage.print());
-            return ExitCode::from(usage.exit_code());
-        }
+        Err(usage) => return refuse(&usage),
     };
     let environment = surrounding_environment();
     let config = match Config::load(&parsed, &environment) {
@@ -47,6 +52,26 @@ fn main() -> ExitCode {
         tracing::warn!("{warning}");
     }
     ExitCode::from(run(&config, &environment, color, &screen))
+}
+
+/// Says what is wrong with the command line, or the help that it asks for.
+fn refuse(usage: &Usage) -> ExitCode {
+    // There is nobody left to tell where writing fails.
+    drop(usage.print());
+    ExitCode::from(usage.exit_code())
+}
+
+/// Prints what is made from the types.
+fn generate(what: Generated, command: Option<Command>) -> ExitCode {
+    let printed =
+        manual::text(what, command).and_then(|text| io::stdout().lock().write_all(text.as_bytes()));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string(), None, ColorChoice::Auto);
+            ExitCode::from(exit::ERROR)
+        }
+    }
 }
 
 /// Runs the command and says how it ended.

@@ -3,7 +3,7 @@
 //! A key is a long flag's name. The flags stand in [`crate::cli::FLAGS`]; this file adds only what
 //! the command line does not know.
 
-use crate::cli::{FLAGS, Shape};
+use crate::cli::{Command, FLAGS, Shape};
 
 pub use crate::cli::NOT_YET;
 
@@ -14,11 +14,35 @@ pub const PREFIX: &str = "FLAKE_HERALD_";
 /// read a process's arguments, nor a key in the file, because that is committed.
 pub const TOKEN: &str = "FLAKE_HERALD_TOKEN";
 
+/// A key that only the configuration file has, with what a flag's help would say.
+#[derive(Debug, Clone, Copy)]
+pub struct FileOnly {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+    /// What stands for a value.
+    pub value: &'static str,
+    /// The heading it would have in the help.
+    pub heading: &'static str,
+    /// The commands that heed it.
+    pub commands: &'static [Command],
+    /// Its line of help.
+    pub help: &'static str,
+}
+
 /// Keys that only the configuration file has.
-const FILE_ONLY: &[(&str, Shape)] = &[("security-packages", Shape::List)];
+pub const FILE_ONLY: &[FileOnly] = &[FileOnly {
+    name: "security-packages",
+    shape: Shape::List,
+    value: "GLOB",
+    heading: "Output",
+    commands: &[Command::Run, Command::Report],
+    help: "Further packages that count for security in the report, as `our-vpn`, `step-*`",
+}];
 
 /// Keys that the file cannot have: it would name itself.
-const NOT_IN_FILE: &[&str] = &["config"];
+pub const NOT_IN_FILE: &[&str] = &["config"];
 
 /// Words of a choice that nothing in this version heeds; the key's other words work.
 pub const NOT_YET_WORDS: &[(&str, &str)] = &[("store-reader", "database")];
@@ -61,7 +85,7 @@ impl Key {
     pub fn all() -> Vec<Self> {
         let mut keys: Vec<Self> = Vec::new();
         let flags = FLAGS.iter().map(|flag| (flag.name, flag.shape, true));
-        let others = FILE_ONLY.iter().map(|(name, shape)| (*name, *shape, false));
+        let others = FILE_ONLY.iter().map(|key| (key.name, key.shape, false));
         for (name, shape, is_flag) in flags.chain(others) {
             if !keys.iter().any(|key| key.name == name) {
                 keys.push(Self {

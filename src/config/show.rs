@@ -17,6 +17,15 @@ pub(super) struct Setting {
 const WIDEST: usize = 40;
 
 impl Config {
+    /// Returns each key that has a value, with it as TOML, and where that came from.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        self.settings.iter().filter_map(|setting| {
+            let (shown, origin) = setting.shown.as_ref()?;
+            let (_, value) = shown.split_once(" = ")?;
+            Some((setting.key, value, origin))
+        })
+    }
+
     /// Returns every setting with its value and where that came from, as a configuration file that
     /// can be read back. What is not set stands there as a comment; secrets are hidden, and keys that
     /// do nothing yet are left out.

@@ -15,6 +15,8 @@ mod diff;
 #[cfg(test)]
 mod diff_command;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod evaluation;
 #[cfg(test)]
 mod facts;
@@ -22,6 +24,8 @@ mod facts;
 mod figures;
 #[cfg(test)]
 mod gallery;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -22,11 +22,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("exit", &["command", "report", "pipeline"]),
+    ("manual", &["cli", "config", "exit"]),
     ("lib", &[]),
     (
         "main",
         &[
-            "cli", "config", "command", "exit", "pipeline", "report", "log",
+            "cli", "config", "command", "exit", "manual", "pipeline", "report", "log",
         ],
     ),
     // Of the binary: how the log and the progress look.
@@ -59,6 +60,7 @@ const MAY_NOT_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("git", &["reqwest", "octocrab"]),
+    ("manual", &["std::fs", "std::env"]),
     ("forge", &["git2", "std::fs", "std::process"]),
 ];
 
