@@ -1,6 +1,8 @@
 //! Tests from the outside: the binary on the fixture fleet with a real Nix, and the structure of the source.
 
 #[cfg(test)]
+mod action;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod broken;

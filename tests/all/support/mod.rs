@@ -7,6 +7,8 @@
 
 // `cfg(test)` is always on here; written out, it tells clippy that these are tests, where a panic is the way to fail.
 #[cfg(test)]
+pub(crate) mod actions;
+#[cfg(test)]
 mod env;
 #[cfg(test)]
 mod fleet;
