@@ -55,6 +55,8 @@ mod nixes;
 #[cfg(test)]
 mod no_build;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod publish;
