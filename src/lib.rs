@@ -19,7 +19,6 @@ pub mod exit;
 pub mod flake;
 pub mod forge;
 pub mod git;
-pub mod manual;
 pub mod nix;
 pub mod pipeline;
 pub mod report;

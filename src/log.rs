@@ -12,6 +12,7 @@ use anstream::{AutoStream, ColorChoice};
 use bytesize::ByteSize;
 use flake_herald::cli::LogFormat;
 use flake_herald::config::{Config, Environment, Verbosity};
+use flake_herald::exit::pages::Page;
 use flake_herald::pipeline::{Progress, ProgressEvent, STEP};
 use flake_herald::report;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -80,13 +81,18 @@ pub(crate) fn redactor(config: &Config) -> report::Redactor {
 }
 
 /// Prints what ended the run. The only other thing on stderr is the log.
-pub(crate) fn complain(error: &str, hint: Option<&str>, color: ColorChoice) {
+pub(crate) fn complain(error: &str, hint: Option<&str>, page: Option<Page>, color: ColorChoice) {
     let mut stderr = AutoStream::new(io::stderr().lock(), color);
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut text = format!("{style}Error:{style:#} {error}\n");
     if let Some(hint) = hint {
         text.push_str("Hint: ");
         text.push_str(hint);
+        text.push('\n');
+    }
+    if let Some(page) = page {
+        text.push_str("More: ");
+        text.push_str(&page.to_string());
         text.push('\n');
     }
     // Nobody is left to tell.
@@ -203,6 +209,8 @@ struct Board {
 enum Work {
     #[default]
     Nothing,
+    /// For something that says nothing of how it comes on.
+    Waiting(String),
     Evaluating {
         done: usize,
         of: usize,
@@ -236,6 +244,10 @@ impl Board {
             }
             ProgressEvent::Evaluated { .. } | ProgressEvent::Over => {
                 self.work = Work::Nothing;
+                return None;
+            }
+            ProgressEvent::Waiting(what) => {
+                self.begin(Work::Waiting(what.to_owned()), now);
                 return None;
             }
             ProgressEvent::Building { builds, fetches } => {
@@ -309,7 +321,7 @@ impl Board {
             return None;
         }
         let text = match &self.work {
-            Work::Nothing => return None,
+            Work::Nothing | Work::Waiting(_) => return None,
             Work::Evaluating { done, of } => format!("evaluated {done} of {of}"),
             Work::Building(builds) => builds.summary(),
         };
@@ -322,10 +334,14 @@ impl Board {
 
     /// Returns what is drawn, where there is something that takes its time.
     fn drawing(&self, now: Instant) -> Option<String> {
+        if self.lasted(now) < WORTH_DRAWING {
+            return None;
+        }
         match &self.work {
+            Work::Nothing => None,
+            Work::Waiting(what) => Some(what.clone()),
             Work::Evaluating { done, of } => Some(format!("Evaluating {done}/{of}")),
-            Work::Building(builds) if self.lasted(now) >= WORTH_DRAWING => Some(builds.drawing()),
-            Work::Building(_) | Work::Nothing => None,
+            Work::Building(builds) => Some(builds.drawing()),
         }
     }
 }
@@ -549,11 +565,17 @@ mod tests {
     #[test]
     fn building_is_shown_as_it_comes_on() {
         use ProgressEvent::{
-            Building, Built, Evaluated, Failed, Fetched, Over, Started, Stopped, Tick,
+            Building, Built, Evaluated, Failed, Fetched, Over, Started, Stopped, Tick, Waiting,
         };
         let names = ["a-1", "b-2", "c-3", "d-4", "e-5", "f-6", "g-7"];
         let mut events = vec![
-            (0, Evaluated { done: 20, of: 40 }),
+            (0, Waiting("Looking for hosts")),
+            (1, Tick),
+            (30, Tick),
+            (31, Over),
+            (0, Evaluated { done: 0, of: 40 }),
+            (1, Tick),
+            (11, Tick),
             (12, Evaluated { done: 30, of: 40 }),
             (13, Evaluated { done: 40, of: 40 }),
             (
@@ -587,9 +609,15 @@ mod tests {
             (3800, Tick),
         ]);
         insta::assert_snapshot!(shown(&events), @r#"
-        0:00 | Evaluating 20/40
+        0:00 | 
+        0:01 | Looking for hosts
+        0:30 | Looking for hosts
+        0:31 | 
+        0:00 | 
+        0:01 | Evaluating 0/40
+        0:11 | Evaluating 0/40
+            Told("evaluated 0 of 40")
         0:12 | Evaluating 30/40
-            Told("evaluated 30 of 40")
         0:13 | 
         0:00 | 
         0:01 | Building 0/40, fetched 0/3  1 running: a-1

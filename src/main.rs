@@ -1,6 +1,7 @@
 //! Parses the command line, starts the logs, runs the pipeline and turns its result into an exit code.
 
 mod log;
+mod manual;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -12,7 +13,6 @@ use flake_herald::cli::{self, Color, Command, Generated, Usage};
 use flake_herald::command::{Cancel, adopt_orphans};
 use flake_herald::config::{Config, Environment};
 use flake_herald::exit;
-use flake_herald::manual;
 use flake_herald::pipeline::{self, Machine, Surroundings};
 use flake_herald::report;
 
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     let config = match Config::load(&parsed, &environment) {
         Ok(config) => config,
         Err(error) => {
-            complain(&error.to_string(), None, ColorChoice::Auto);
+            let page = exit::pages::of_configuration(&error);
+            complain(&error.to_string(), None, page, ColorChoice::Auto);
             return ExitCode::from(if parsed.asks_for_exit_code() {
                 exit::in_comparison(exit::ERROR)
             } else {
@@ -68,7 +69,7 @@ fn generate(what: Generated, command: Option<Command>) -> ExitCode {
     match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error.to_string(), None, ColorChoice::Auto);
+            complain(&error.to_string(), None, None, ColorChoice::Auto);
             ExitCode::from(exit::ERROR)
         }
     }
@@ -90,7 +91,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("cannot start: {error}"), None, color);
+            complain(&format!("cannot start: {error}"), None, None, color);
             return code_of_error(exit::ERROR);
         }
     };
@@ -135,7 +136,8 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
                 }
             };
             let hint = error.hint().map(|hint| told(&hint));
-            complain(&told(&error.to_string()), hint.as_deref(), color);
+            let page = exit::pages::of_error(&error);
+            complain(&told(&error.to_string()), hint.as_deref(), page, color);
             code_of_error(exit::of_error(&error))
         }
     }

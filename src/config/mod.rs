@@ -278,6 +278,11 @@ const LEAST_EVAL_MEMORY: ByteSize = ByteSize::mib(64);
 const HOLD_LABEL: &str = "flake-herald:hold";
 
 impl Config {
+    /// Returns the configuration file that was read; none where there is none.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Reads the configuration file, if there is one, and merges it with the flags and variables. Commands that need no flake
     /// read only a file that is named, for they are used in whatever directory somebody is in.
     ///

@@ -52,12 +52,12 @@ pub struct Excluded {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoHost {
     /// The flake has none of the kinds looked for.
-    #[error("the flake has no hosts in {}", in_flake(.kinds, .survey.as_ref()))]
+    #[error("the flake has no hosts in {}", in_flake(.kinds, .survey.as_deref()))]
     InFlake {
         /// The kinds looked for.
         kinds: Vec<Kind>,
         /// What it has instead, where that was asked.
-        survey: Option<Survey>,
+        survey: Option<Box<Survey>>,
     },
     /// A pattern of `--host` matches nothing.
     #[error("no host matches {}; the flake has {}", listed([.pattern]), listed(.known.iter().map(HostId::to_string)))]

@@ -1,6 +1,6 @@
 //! What a flake has instead of the hosts that were looked for.
 
-use super::{HostId, Kind, listed};
+use super::{AttrPath, HostId, Kind, listed};
 
 /// What a flake has, for somebody who looked for hosts and found none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +13,10 @@ pub struct Survey {
     pub others: Vec<(String, usize)>,
     /// The names of all outputs.
     pub outputs: Vec<String>,
+    /// This machine's system, as Nix calls it.
+    pub system: String,
+    /// The packages for it.
+    pub packages: Vec<String>,
 }
 
 /// What stands where hosts are kept.
@@ -80,30 +84,17 @@ impl Survey {
         looked.join(" or ")
     }
 
-    /// Whether the flake has hosts of any sort.
-    pub fn has_hosts(&self) -> bool {
-        !self.hosts.is_empty() || !self.others.is_empty()
-    }
-
-    /// Says what there is, and with which flag it is looked at. Nothing if nothing is known.
+    /// Says what there is instead.
     pub fn instead(&self) -> String {
-        let mut found: Vec<String> = Kind::ALL
-            .iter()
-            .filter_map(|kind| {
-                let number = self.hosts.iter().filter(|id| id.kind == *kind).count();
-                let output = kind.output()?;
-                (number > 0).then(|| format!("{number} in `{output}` (--kind {kind})"))
-            })
+        let mut found: Vec<String> = self
+            .of_kinds()
+            .into_iter()
+            .map(|(_, output, names)| format!("{} in `{output}` ({})", names.len(), some(&names)))
             .collect();
-        for (output, flag) in OTHERS {
-            // A hive is made from the other.
-            let made =
-                output == "colmena" && self.others.iter().any(|(name, _)| name == "colmenaHive");
-            let number = self.others.iter().find(|(name, _)| name == output);
-            if let (Some((_, number)), false) = (number, made) {
-                found.push(format!("{number} in `{output}` ({flag})"));
-            }
-        }
+        found.extend(
+            self.of_others()
+                .map(|(output, number, _)| format!("{number} in `{output}`")),
+        );
         if !found.is_empty() {
             format!("; it has {}", found.join(", "))
         } else if self.outputs.is_empty() {
@@ -111,6 +102,69 @@ impl Survey {
         } else {
             format!("; its outputs are {}", listed(&self.outputs))
         }
+    }
+
+    /// Says with which flags what there is instead is looked at.
+    pub fn hint(&self) -> String {
+        let kinds: Vec<String> = self
+            .of_kinds()
+            .into_iter()
+            .map(|(kind, ..)| format!("--kind {kind}"))
+            .collect();
+        // Kinds can be had together; of the others each has words of its own.
+        let mut flags = Vec::from_iter((!kinds.is_empty()).then(|| kinds.join(" ")));
+        flags.extend(self.of_others().map(|(.., flag)| flag.to_owned()));
+        if !flags.is_empty() {
+            return format!("say what to look at: {}", flags.join(", or "));
+        }
+        let system = &self.system;
+        match self.packages.first() {
+            Some(package) => format!(
+                "is another flake meant (--flake DIR)? Of this one --attr packages.{system} looks at every package, \
+                 --attr {} at one",
+                AttrPath::new(["packages", system.as_str(), package.as_str()])
+            ),
+            None => "is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one".to_owned(),
+        }
+    }
+
+    /// Returns the kinds of which there are hosts, where these stand, and their names.
+    fn of_kinds(&self) -> Vec<(Kind, &'static str, Vec<&str>)> {
+        let of = |kind: Kind| self.hosts.iter().filter(move |id| id.kind == kind);
+        Kind::ALL
+            .iter()
+            .filter_map(|kind| {
+                Some((
+                    *kind,
+                    kind.output()?,
+                    of(*kind).map(|id| id.name.as_str()).collect(),
+                ))
+            })
+            .filter(|(.., names): &(_, _, Vec<&str>)| !names.is_empty())
+            .collect()
+    }
+
+    /// Returns the outputs of other tools with the number of hosts in them, and the flag that looks at them.
+    fn of_others(&self) -> impl Iterator<Item = (&'static str, usize, &'static str)> {
+        let number_in = |output: &str| {
+            let found = self.others.iter().find(|(name, _)| name == output);
+            found.map(|(_, number)| *number)
+        };
+        OTHERS.into_iter().filter_map(move |(output, flag)| {
+            // A hive is made from the other.
+            let made = output == "colmena" && number_in("colmenaHive").is_some();
+            Some((output, number_in(output).filter(|_| !made)?, flag))
+        })
+    }
+}
+
+/// Returns the first few of some names: enough to see what is spoken of.
+fn some(names: &[&str]) -> String {
+    const MOST: usize = 3;
+    let first = listed(names.iter().take(MOST));
+    match names.len().saturating_sub(MOST) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -132,28 +186,41 @@ mod tests {
         };
         let say = |survey: &Survey| {
             format!(
-                "no hosts in {}{}\n",
+                "no hosts in {}{}\n  {}\n",
                 survey.without(&Kind::ALL),
-                survey.instead()
+                survey.instead(),
+                survey.hint()
             )
         };
         let mut said = say(&survey);
+        survey.system = "x86_64-linux".to_owned();
+        survey.packages = vec!["a.b".to_owned(), "default".to_owned()];
+        said.push_str(&say(&survey));
         survey.outputs.clear();
+        survey.packages.clear();
+        survey.kinds.clear();
         said.push_str(&say(&survey));
         survey.others = ["colmena", "deploy"]
             .map(|name| (name.to_owned(), 3))
             .into();
         said.push_str(&say(&survey));
         survey.others.push(("colmenaHive".to_owned(), 3));
-        survey.hosts = ["a", "b"]
+        survey.hosts = ["a", "b", "c", "d", "e"]
             .map(|name| Host::named(Kind::Home, name).id)
             .into();
+        survey.hosts.push(Host::named(Kind::Darwin, "mac").id);
         said.push_str(&say(&survey));
-        insta::assert_snapshot!(said, @"
+        insta::assert_snapshot!(said, @r#"
         no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); its outputs are `apps`, `lib`
-        no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); it has no outputs at all
-        no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); it has 3 in `colmena` (--attr colmenaHive.toplevel, which `colmenaHive = colmena.lib.makeHive self.outputs.colmena` makes), 3 in `deploy` (--attr deploy.nodes.NODE.profiles.PROFILE.path)
-        no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); it has 2 in `homeConfigurations` (--kind home), 3 in `colmenaHive` (--attr colmenaHive.toplevel), 3 in `deploy` (--attr deploy.nodes.NODE.profiles.PROFILE.path)
-        ");
+          is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+        no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); its outputs are `apps`, `lib`
+          is another flake meant (--flake DIR)? Of this one --attr packages.x86_64-linux looks at every package, --attr packages.x86_64-linux."a.b" at one
+        no hosts in `nixosConfigurations` or `darwinConfigurations` or `homeConfigurations`; it has no outputs at all
+          is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+        no hosts in `nixosConfigurations` or `darwinConfigurations` or `homeConfigurations`; it has 3 in `colmena`, 3 in `deploy`
+          say what to look at: --attr colmenaHive.toplevel, which `colmenaHive = colmena.lib.makeHive self.outputs.colmena` makes, or --attr deploy.nodes.NODE.profiles.PROFILE.path
+        no hosts in `nixosConfigurations` or `darwinConfigurations` or `homeConfigurations`; it has 1 in `darwinConfigurations` (`mac`), 5 in `homeConfigurations` (`a`, `b`, `c` and 2 more), 3 in `colmenaHive`, 3 in `deploy`
+          say what to look at: --kind darwin --kind home, or --attr colmenaHive.toplevel, or --attr deploy.nodes.NODE.profiles.PROFILE.path
+        "#);
     }
 }

@@ -29,6 +29,8 @@ pub enum Why {
     NoRights,
     /// The server does not know who we are.
     BadCredentials,
+    /// The SSH server takes none of the keys.
+    NoKey,
     /// The SSH server's key is not known, or another one.
     HostKey,
     /// There is no such repository, or it is hidden.
@@ -69,6 +71,7 @@ impl Why {
             Self::Archived => "the repository takes no changes",
             Self::NoRights => "not allowed",
             Self::BadCredentials => "the login was not accepted",
+            Self::NoKey => "the SSH server takes none of the keys here",
             Self::HostKey => "the SSH server's key is not trusted",
             Self::NotFound => "no such repository",
             Self::NoSuchRef => "no such branch or commit",
@@ -101,7 +104,10 @@ impl Why {
                 "the token or key needs write access: GitHub `permissions: contents: write`, Forgejo and Gitea scope `write:repository`"
             }
             Self::BadCredentials => {
-                "check that the token is not expired and belongs to this server, or that the SSH key is there"
+                "check that the token is not expired and belongs to this server"
+            }
+            Self::NoKey => {
+                "is the private key in the job (in a workflow, checkout's `ssh-key`), and its public half a deploy key with write access?"
             }
             Self::HostKey => {
                 "add the server's key to known_hosts after checking it: `ssh-keyscan HOST >> ~/.ssh/known_hosts`"
@@ -194,8 +200,9 @@ const TABLE: &[(&[&str], Why)] = &[
     (&["authentication failed"], Why::BadCredentials),
     (&["could not read username"], Why::BadCredentials),
     (&["could not read password"], Why::BadCredentials),
-    (&["too many authentication failures"], Why::BadCredentials),
+    (&["too many authentication failures"], Why::NoKey),
     (&["invalid username or"], Why::BadCredentials),
+    (&["permission denied (", "publickey"], Why::NoKey),
     (&["permission denied (", ")"], Why::BadCredentials),
     (&["returned error: 401"], Why::BadCredentials),
     (&["detected dubious ownership"], Why::Owner),
@@ -530,7 +537,7 @@ mod tests {
             ),
             (
                 "root@127.0.0.1: Permission denied (publickey).\n",
-                Why::BadCredentials,
+                Why::NoKey,
                 "root@127.0.0.1: Permission denied (publickey).",
             ),
         ] {

@@ -5,8 +5,8 @@ use std::io;
 use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
-use crate::cli::{self, Shape};
-use crate::config::keys::{NOT_YET, NOT_YET_WORDS};
+use flake_herald::cli::{self, Shape};
+use flake_herald::config::keys::{NOT_YET, NOT_YET_WORDS};
 
 /// Returns the script that completes the command line in a shell.
 ///

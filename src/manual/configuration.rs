@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::cli::{self, Command, FLAGS, Flag, Shape};
-use crate::config::keys::{
+use flake_herald::cli::{self, Command, FLAGS, Flag, Shape};
+use flake_herald::config::keys::{
     FILE_ONLY, Key, NOT_IN_FILE, NOT_IN_PULL_REQUESTS, NOT_YET, NOT_YET_WORDS,
 };
-use crate::config::{Config, Environment, Origin};
+use flake_herald::config::{Config, Environment, Origin};
 
 /// What stands before the keys.
 const INTRODUCTION: &str = r#"# Configuration

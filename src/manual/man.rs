@@ -6,10 +6,10 @@ use std::io;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::cli::{self, Command};
-use crate::config::file::FILE_NAME;
-use crate::config::keys::{PREFIX, TOKEN};
-use crate::exit;
+use flake_herald::cli::{self, Command};
+use flake_herald::config::file::FILE_NAME;
+use flake_herald::config::keys::{PREFIX, TOKEN};
+use flake_herald::exit;
 
 /// What the program's own page says it does.
 const DESCRIPTION: &str = "\

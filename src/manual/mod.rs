@@ -9,14 +9,14 @@ mod man;
 
 use std::io;
 
-use crate::cli::{Command, Generated};
+use flake_herald::cli::{Command, Generated};
 
 /// Returns what `flake-herald generate` prints. Of the texts only man pages are about a command.
 ///
 /// # Errors
 ///
 /// A fault of ours: lists that contradict each other.
-pub fn text(what: Generated, command: Option<Command>) -> io::Result<String> {
+pub(crate) fn text(what: Generated, command: Option<Command>) -> io::Result<String> {
     match what {
         Generated::Man => man::page(command),
         Generated::Bash => completion::script(clap_complete::Shell::Bash),

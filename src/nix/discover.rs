@@ -70,6 +70,7 @@ struct SurveyJson {
     outputs: Vec<String>,
     kinds: BTreeMap<Kind, Option<KindJson>>,
     others: BTreeMap<String, u64>,
+    packages: Vec<String>,
 }
 
 /// How far discovery looks beyond the names.
@@ -160,6 +161,8 @@ impl Nix {
         let json: SurveyJson = read_json("the outputs", &output.stdout)?;
         let mut survey = Survey {
             outputs: json.outputs,
+            system: system.to_owned(),
+            packages: json.packages,
             ..Survey::default()
         };
         for (kind, json) in json.kinds {
@@ -427,6 +430,7 @@ in {{
 /// Returns the function from a flake's outputs to what of them holds hosts.
 fn census(system: &str) -> String {
     let systems = systems(Depth::AllSystems(system));
+    let system = nix_string(system);
     let kinds: String = Kind::ALL
         .iter()
         .filter_map(|kind| Some((kind, kind.output()?)))
@@ -449,6 +453,7 @@ in {{
 {kinds}  }};
   others = builtins.listToAttrs (map (name: {{ inherit name; value = tried 0 (hostsOf name); }})
     (builtins.filter (name: o ? ${{name}}) [ {others} ]));
+  packages = tried [ ] (builtins.attrNames (setOr {{ }} ((setOr {{ }} (o.packages or {{ }})).{system} or {{ }})));
 }}"#
     )
 }

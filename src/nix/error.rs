@@ -117,6 +117,20 @@ impl NixError {
             .is_some_and(|command| command.stopped().is_some())
     }
 
+    /// Whether the store, or the daemon in front of it, is out of reach for this user.
+    pub fn is_out_of_reach(&self) -> bool {
+        self.command()
+            .and_then(CommandError::stderr)
+            .is_some_and(|stderr| message::is_out_of_reach(&stderr.text()))
+    }
+
+    /// Whether Nix's words are known to have one cause, so that the hint is all there is to say.
+    pub fn has_one_cause(&self) -> bool {
+        self.command()
+            .and_then(CommandError::stderr)
+            .is_some_and(|stderr| message::hint(&stderr.text()).is_some())
+    }
+
     /// Returns the failed command, where there is one.
     pub fn command(&self) -> Option<&CommandError> {
         match self {

@@ -29,7 +29,7 @@ pub(super) fn without_prefix(message: &str) -> &str {
 
 /// Returns what to do about an error, where Nix's words are known to have one cause.
 pub(super) fn hint(stderr: &str) -> Option<String> {
-    const KNOWN: [(&str, &str); 15] = [
+    const KNOWN: [(&str, &str); 16] = [
         // Nix goes on without what git would have fetched, and ends with another error.
         ("executing 'git': No such file", NO_GIT),
         ("executing \"git\": No such file", NO_GIT),
@@ -53,10 +53,8 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
             "has unsupported version",
             "the lock was written by a Nix older than 2.4: run `nix flake update` once with a current Nix",
         ),
-        (
-            "cannot connect to socket",
-            "the Nix daemon is not running: `systemctl start nix-daemon`",
-        ),
+        ("/db/big-lock': Permission denied", NO_STORE),
+        ("cannot connect to socket", NO_DAEMON),
         (
             "is not in the Nix store",
             "this Nix has its paths in another directory; NIX_STORE_DIR and NIX_REMOTE say which store it uses",
@@ -84,6 +82,9 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
         ),
     ];
     let stderr = plain(stderr);
+    if is_daemon_closed(&stderr) {
+        return Some(CLOSED_DAEMON.to_owned());
+    }
     if let Some((_, hint)) = KNOWN.iter().find(|(words, _)| stderr.contains(words)) {
         return Some((*hint).to_owned());
     }
@@ -101,6 +102,27 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
 }
 
 const NO_GIT: &str = "Nix fetches with git, which must be installed and on PATH";
+
+const NO_DAEMON: &str = "the Nix daemon is not running: `systemctl start nix-daemon`; a container without one needs the host's socket \
+                         in it, or a store of its own and NIX_REMOTE=local";
+
+const CLOSED_DAEMON: &str = "this user may not speak to the Nix daemon: let it into the socket's directory, and name it in `allowed-users` of \
+                             the daemon's nix.conf";
+
+const NO_STORE: &str = "the Nix store belongs to another user: run as that one, or through its daemon (NIX_REMOTE=daemon)";
+
+/// Whether there is a daemon that this user may not speak to.
+fn is_daemon_closed(stderr: &str) -> bool {
+    let refused = |line: &str| {
+        line.contains("cannot connect to socket") && line.contains("Permission denied")
+    };
+    stderr.lines().any(refused)
+}
+
+/// Whether Nix's words say that the store is out of reach for whoever runs it.
+pub(super) fn is_out_of_reach(stderr: &str) -> bool {
+    hint(stderr).is_some_and(|hint| [NO_DAEMON, CLOSED_DAEMON, NO_STORE].contains(&hint.as_str()))
+}
 
 const UNTRACKED: &str = "Nix sees only files that git knows: if it is there, `git add` it; if not, flake.nix names it wrongly";
 
@@ -535,6 +557,26 @@ mod tests {
         insta::assert_snapshot!(warnings.seen().join("\n"), @"
         Nix: ignoring the client-specified setting 'builders', because it is a restricted setting
         Nix: ignoring untrusted flake configuration setting 'extra-substituters'.
+        ");
+    }
+
+    /// What 2.26.3 and 2.34.8 say where the store is not for who asks.
+    #[test]
+    fn a_store_out_of_reach_is_told_from_a_daemon_that_is_not_there() {
+        let table = [
+            "error: opening lock file '/nix/var/nix/db/big-lock': Permission denied",
+            "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Permission denied",
+            "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': No such file or directory",
+            "error: opening file '/etc/secret': Permission denied",
+        ]
+        .map(|words| {
+            assert_eq!(is_out_of_reach(words), hint(words).is_some(), "{words}");
+            hint(words).unwrap_or_default()
+        });
+        insta::assert_snapshot!(table.join("\n"), @"
+        the Nix store belongs to another user: run as that one, or through its daemon (NIX_REMOTE=daemon)
+        this user may not speak to the Nix daemon: let it into the socket's directory, and name it in `allowed-users` of the daemon's nix.conf
+        the Nix daemon is not running: `systemctl start nix-daemon`; a container without one needs the host's socket in it, or a store of its own and NIX_REMOTE=local
         ");
     }
 }

@@ -55,6 +55,8 @@ pub enum Error {
         dir: PathBuf,
         /// The nearest one above or below that has a flake.
         nearest: Option<PathBuf>,
+        /// Whether there is a configuration that no flake names.
+        plain: bool,
     },
     /// Git does not know the flake, so Nix does not see it.
     #[error("flake.nix in {} is not tracked by git, so Nix does not see it", .0.display())]
@@ -187,7 +189,10 @@ pub enum Error {
     NoOutput(&'static str),
     /// Every host that differs was skipped or is unknown.
     #[error("not one host could be checked")]
-    NothingChecked,
+    NothingChecked {
+        /// Whether all of them were skipped: nothing here builds for them.
+        skipped: bool,
+    },
 }
 
 impl Error {
@@ -208,14 +213,19 @@ impl Error {
                 "there is one in another directory: --flake {}",
                 shell_words::quote(&nearest.to_string_lossy())
             )),
-            Self::NoFlake { .. } | Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
+            Self::NoFlake { plain: true, .. } => Some(
+                "a configuration.nix alone is no flake: a flake.nix has to name it under `nixosConfigurations`".to_owned(),
+            ),
+            Self::NoFlake { .. } => Some(
+                "go to the flake's directory, or say where it is with --flake DIR; in a workflow the checkout comes first".to_owned(),
+            ),
+            Self::NotADirectory(_) => Some("say where the flake is with --flake DIR".to_owned()),
             Self::UntrackedFlake(_) => Some("`git add flake.nix`; it need not be committed yet".to_owned()),
             Self::LockIsNoFile(_) => Some("put the file itself there, or remove it and run `nix flake lock`".to_owned()),
             Self::NoTreeLock => Some("`git checkout flake.lock` brings the commit's back, `nix flake update` makes a new one".to_owned()),
             Self::OutputIsNoDirectory { .. } => Some("name a directory; one that is not there is made".to_owned()),
             Self::Scratch { .. } => Some("the variable TMPDIR says where temporary files go".to_owned()),
-            // What there is instead is told with the flags that look at it.
-            Self::NoHost(NoHost::InFlake { survey: Some(survey), .. }) if survey.has_hosts() => None,
+            Self::NoHost(NoHost::InFlake { survey: Some(survey), .. }) => Some(survey.hint()),
             Self::NoHost(NoHost::InFlake { .. }) => Some(
                 "--kind darwin and --kind home look at other outputs, --attr PATH at any derivation".to_owned(),
             ),
@@ -238,7 +248,11 @@ impl Error {
             Self::Address { .. } => Some("an address is https://forge.example".to_owned()),
             Self::NoOutput(_) => Some("say where with `-o FILE`".to_owned()),
             Self::NoLockToChooseFrom => Some("run `nix flake lock` once, and commit the lock".to_owned()),
-            Self::NothingChecked => Some(
+            Self::NothingChecked { skipped: true } => Some(
+                "name a machine that builds for them in Nix's `builders`, leave them out with --exclude-host, or compare without building: --no-build"
+                    .to_owned(),
+            ),
+            Self::NothingChecked { skipped: false } => Some(
                 "the report says why for each: a builder for another system is named in Nix's `builders`, a longer time by --build-timeout or --run-timeout, more room by --eval-memory or --min-free".to_owned(),
             ),
             Self::Overdue(_) => Some("give the whole run more time with --run-timeout".to_owned()),

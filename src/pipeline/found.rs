@@ -67,7 +67,7 @@ async fn explained(
     match error {
         NoHost::InFlake { kinds, .. } => NoHost::InFlake {
             kinds,
-            survey: Some(survey),
+            survey: Some(Box::new(survey)),
         },
         NoHost::Matching { pattern, known } => {
             let elsewhere = HostFilter::new(std::slice::from_ref(&pattern), &[], false)

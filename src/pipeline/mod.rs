@@ -43,6 +43,7 @@ pub use request::{LockSource, Machine, Request, Submodules};
 use files::scratch;
 use hosts::Looked;
 use locks::Locks;
+use progress::waiting;
 use source::Source;
 
 /// The target of the events that begin a step, which the log shows as a heading.
@@ -118,21 +119,31 @@ pub async fn report(
     let redactor = redactor(context, &source, scratch.path());
 
     steps.begin("inputs", request.lock.heading());
+    if source.base_lock.is_none() && !source.lock_path().exists() {
+        tracing::info!(
+            "there is no flake.lock yet, so there is nothing to compare with: `nix flake lock` makes one to commit"
+        );
+    }
     let mut nix = connect(request, context, &source, scratch.path()).await?;
-    let (discovered, locks) = tokio::try_join!(
-        async {
-            Ok::<Discovered, Error>(
-                nix.discover(
-                    &source.reference,
-                    &request.kinds,
-                    &attrs,
-                    context.machine.system,
-                )
-                .await?,
-            )
-        },
-        Locks::stage(&nix, &source, request, scratch.path()),
-    )?;
+    let found = Box::pin(async {
+        let discovered = nix.discover(
+            &source.reference,
+            &request.kinds,
+            &attrs,
+            context.machine.system,
+        );
+        tokio::try_join!(
+            async { Ok::<Discovered, Error>(discovered.await?) },
+            Locks::stage(&nix, &source, request, scratch.path()),
+        )
+    });
+    // A first run fetches every input here, which can take minutes.
+    let (discovered, locks) = waiting(
+        &*context.progress,
+        "Fetching inputs, looking for hosts",
+        found,
+    )
+    .await?;
     let store_dir = discovered.store_dir.clone();
     let doubts = discovered.doubts.clone();
     let (hosts, excluded) = match picked {
@@ -256,14 +267,13 @@ pub async fn hosts(request: &Request, context: &Context, systems: bool) -> Resul
     let scratch = scratch()?;
     let source = Source::find(request)?;
     let nix = connect(request, context, &source, scratch.path()).await?;
-    let discovered = nix
-        .discover(
-            &source.reference,
-            &request.kinds,
-            &attrs,
-            context.machine.system,
-        )
-        .await?;
+    let found = Box::pin(nix.discover(
+        &source.reference,
+        &request.kinds,
+        &attrs,
+        context.machine.system,
+    ));
+    let discovered = waiting(&*context.progress, "Looking for hosts", found).await?;
     for doubt in &discovered.doubts {
         tracing::warn!("{doubt}");
     }
@@ -313,7 +323,8 @@ pub async fn lock(request: &Request, context: &Context) -> Result<StagedLock, Er
     let source = Source::find(request)?;
     let nix = connect(request, context, &source, scratch.path()).await?;
     tracing::info!(target: STEP, "{}", request.lock.heading());
-    let locks = Locks::stage(&nix, &source, request, scratch.path()).await?;
+    let staged = Box::pin(Locks::stage(&nix, &source, request, scratch.path()));
+    let locks = waiting(&*context.progress, "Fetching inputs", staged).await?;
     context.still_wanted().await?;
     let told = source.warnings.iter().chain(&locks.left.warnings);
     for warning in told.chain(&nix.warnings()) {

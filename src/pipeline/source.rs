@@ -52,8 +52,9 @@ impl Source {
         }
         if !path.join(FLAKE).is_file() {
             return Err(Error::NoFlake {
-                dir: request.flake.clone(),
                 nearest: nearest(&path),
+                plain: path.join("configuration.nix").is_file(),
+                dir: path,
             });
         }
         match Checkout::find(&path, request.workspace.as_deref())? {
@@ -75,7 +76,7 @@ impl Source {
 
     fn in_git(request: &Request, path: PathBuf, checkout: &Checkout) -> Result<Self, Error> {
         if !checkout.is_tracked(&checkout.path_of(FLAKE))? {
-            return Err(Error::UntrackedFlake(request.flake.clone()));
+            return Err(Error::UntrackedFlake(path));
         }
         let mut warnings = Vec::new();
         let head = checkout.head()?;

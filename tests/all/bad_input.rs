@@ -191,15 +191,15 @@ fn a_flake_that_is_not_where_it_should_be() {
 
     insta::assert_snapshot!(table.said(), @r#"
     no flake: 1
-      Error: . has no flake.nix
-      Hint: say where the flake is with --flake DIR
+      Error: $D/rows/no has no flake.nix
+      Hint: go to the flake's directory, or say where it is with --flake DIR; in a workflow the checkout comes first
 
     one above: 1
-      Error: . has no flake.nix
+      Error: $D/rows/above/a/b has no flake.nix
       Hint: there is one in another directory: --flake $D/rows/above
 
     one below: 1
-      Error: . has no flake.nix
+      Error: $D/rows/below has no flake.nix
       Hint: there is one in another directory: --flake '$D/rows/below/my fleet/nix'
 
     no such directory: 1
@@ -209,11 +209,11 @@ fn a_flake_that_is_not_where_it_should_be() {
       Error: `flake` from the flag --flake: "$D/rows/above/flake.nix" is not a directory
 
     a link to nothing: 1
-      Error: . has no flake.nix
-      Hint: say where the flake is with --flake DIR
+      Error: $D/rows/no has no flake.nix
+      Hint: go to the flake's directory, or say where it is with --flake DIR; in a workflow the checkout comes first
 
     flake.nix not tracked: 1
-      Error: flake.nix in . is not tracked by git, so Nix does not see it
+      Error: flake.nix in $D/rows/untracked is not tracked by git, so Nix does not see it
       Hint: `git add flake.nix`; it need not be committed yet
 
     flake.lock not tracked: 0
@@ -225,7 +225,7 @@ fn a_flake_that_is_not_where_it_should_be() {
     no commit yet: 2
 
     no commit, nothing added: 1
-      Error: flake.nix in . is not tracked by git, so Nix does not see it
+      Error: flake.nix in $D/rows/unborn is not tracked by git, so Nix does not see it
       Hint: `git add flake.nix`; it need not be committed yet
 
     a commit checked out: 2
@@ -315,11 +315,11 @@ fn a_flake_that_is_none() {
 
     no hosts: 1
       Error: the flake has no hosts in `nixosConfigurations` (which is empty); its outputs are `nixosConfigurations`
-      Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+      Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
 
     hosts are no set: 1
       Error: the flake has no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts); its outputs are `nixosConfigurations`
-      Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+      Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
     ");
 
     // Nix's versions have different words for these: the hint is ours.
@@ -970,7 +970,7 @@ fn surroundings_that_will_not_do() {
 
     no daemon: 1
       Error: cannot connect to socket at '$D/rows/x/socket': No such file or directory
-      Hint: the Nix daemon is not running: `systemctl start nix-daemon`
+      Hint: the Nix daemon is not running: `systemctl start nix-daemon`; a container without one needs the host's socket in it, or a store of its own and NIX_REMOTE=local
 
     no HOME: 2
 

@@ -1,6 +1,6 @@
 //! The command line from the outside, without Nix.
 
-use crate::support::TestEnv;
+use crate::support::{DOCS, TestEnv};
 
 #[test]
 fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
@@ -22,7 +22,10 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
         said.push(format!(
             "$ flake-herald {}\n{}",
             args.join(" "),
-            output.stderr
+            output
+                .stderr
+                .replace(&env.dir().display().to_string(), "$D")
+                .replace(DOCS, "$DOCS/")
         ));
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
@@ -71,8 +74,9 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Error: `cache-required` from the flag --cache-required: this version of flake-herald cannot do that yet
 
     $ flake-herald run
-    Error: . has no flake.nix
-    Hint: say where the flake is with --flake DIR
+    Error: $D has no flake.nix
+    Hint: go to the flake's directory, or say where it is with --flake DIR; in a workflow the checkout comes first
+    More: $DOCS/first-run.md#what-stops-it
 
     $ flake-herald report --eval-batch 0
     Error: `eval-batch` from the flag --eval-batch: "0" is not a whole number of at least 1
@@ -81,8 +85,9 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Error: `flake` from the flag --flake: "missing" is not a directory
 
     $ flake-herald report
-    Error: . has no flake.nix
-    Hint: say where the flake is with --flake DIR
+    Error: $D has no flake.nix
+    Hint: go to the flake's directory, or say where it is with --flake DIR; in a workflow the checkout comes first
+    More: $DOCS/first-run.md#what-stops-it
     "#);
 }
 
@@ -190,6 +195,7 @@ fn the_configuration_shows_where_each_value_comes_from() {
     Error: the configuration has 2 problems:
     - `hots` from flake/flake-herald.toml line 1: there is no such key; did you mean `host`?
     - `eval-batch` from flake/flake-herald.toml line 2: must be an integer, not a string
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/configuration.md
     [exit status: 1]
     ");
 }

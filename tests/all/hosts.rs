@@ -482,32 +482,41 @@ fn a_flake_without_hosts_says_what_it_has() {
     .map(|(outputs, args)| format!("{outputs}\n{}\n", flake.says(outputs, args)))
     .concat();
     insta::assert_snapshot!(said, @r#"
-
     Error: the flake has no hosts in `nixosConfigurations`; it has no outputs at all
-    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+    Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     nixosConfigurations = 5;
     warning: `nixosConfigurations` is of the type int, and no set of hosts
     Error: the flake has no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts); its outputs are `nixosConfigurations`
-    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+    Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     nixosConfigurations = { }; lib = { }; apps = { };
     Error: the flake has no hosts in `nixosConfigurations` (which is empty) or `homeConfigurations`; its outputs are `apps`, `lib`, `nixosConfigurations`
-    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+    Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     colmena = { meta = { }; web = { }; db = { }; };
-    Error: the flake has no hosts in `nixosConfigurations` or `homeConfigurations`; it has 2 in `colmena` (--attr colmenaHive.toplevel, which `colmenaHive = colmena.lib.makeHive self.outputs.colmena` makes)
+    Error: the flake has no hosts in `nixosConfigurations` or `homeConfigurations`; it has 2 in `colmena`
+    Hint: say what to look at: --attr colmenaHive.toplevel, which `colmenaHive = colmena.lib.makeHive self.outputs.colmena` makes
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     systemConfigs.a = drv "a"; nixosConfigurations = { };
-    Error: the flake has no hosts in `nixosConfigurations` (which is empty); it has 1 in `systemConfigs` (--attr systemConfigs)
+    Error: the flake has no hosts in `nixosConfigurations` (which is empty); it has 1 in `systemConfigs`
+    Hint: say what to look at: --attr systemConfigs
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     homeConfigurations = { alice = home "a"; bob = home "b"; }; packages.NATIVE.darwinConfigurations.mac = host "m";
-    Error: the flake has no hosts in `nixosConfigurations`; it has 1 in `darwinConfigurations` (--kind darwin), 2 in `homeConfigurations` (--kind home)
+    Error: the flake has no hosts in `nixosConfigurations`; it has 1 in `darwinConfigurations` (`mac`), 2 in `homeConfigurations` (`alice`, `bob`)
+    Hint: say what to look at: --kind darwin --kind home
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     homeConfigurations = throw "none"; nixosConfigurations = drv "x"; lib = { };
     warning: `nixosConfigurations` is of the type derivation, and no set of hosts
     Error: the flake has no hosts in `nixosConfigurations` (which is of the type derivation, and no set of hosts); its outputs are `homeConfigurations`, `lib`, `nixosConfigurations`
-    Hint: --kind darwin and --kind home look at other outputs, --attr PATH at any derivation
+    Hint: is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
 
     homeConfigurations = { alice = home "a"; bob = home "b"; }; packages.NATIVE.darwinConfigurations.mac = host "m";
     Error: no host matches `mac`, because hosts of the kind `darwin` are not looked at

@@ -25,6 +25,8 @@ mod facts;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod first_run;
+#[cfg(test)]
 mod gallery;
 #[cfg(test)]
 mod generated;

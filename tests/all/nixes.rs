@@ -48,12 +48,15 @@ fn a_nix_that_will_not_do_is_named() {
     insta::assert_snapshot!(said, @r#"
     Error: Nix 2.18.1 is too old: 2.19 or newer is needed
     Hint: update Nix: https://nix.dev/manual/nix/latest/installation/upgrading
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#which-nix
 
     Error: Nix 2.18.9 (Determinate Nix 3.0.0) is too old: 2.19 or newer is needed
     Hint: update Nix: https://nix.dev/manual/nix/latest/installation/upgrading
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#which-nix
 
     Error: Nix 2.93.3 (Lix) lacks what is needed: `nix eval --apply`, `nix build --out-link`
     Hint: use Nix 2.19 or newer, or a current release of Lix or Determinate Nix
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#which-nix
 
     Error: the version of Nix cannot be read from Nix's answer: nothing
 
@@ -61,6 +64,7 @@ fn a_nix_that_will_not_do_is_named() {
 
     Error: `nix --version` could not be started: program "nix" not found
     Hint: Nix must be installed and on PATH: https://nixos.org/download
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#which-nix
     "#);
 }
 
@@ -162,7 +166,8 @@ fn what_surrounds_nix_is_withstood_or_told() {
     ------- stderr -------
     Staging the update …
     Error: cannot connect to socket at '$D/no-socket': No such file or directory
-    Hint: the Nix daemon is not running: `systemctl start nix-daemon`
+    Hint: the Nix daemon is not running: `systemctl start nix-daemon`; a container without one needs the host's socket in it, or a store of its own and NIX_REMOTE=local
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#what-stops-it
     [exit status: 1]
     ");
 }

@@ -389,7 +389,7 @@ async fn refusals_are_one_line_in_the_servers_words() {
         (Why::HostKey, "git cannot push `bot` to URL: the SSH server's key is not trusted: Host key verification failed.".to_owned())
     );
     let (why_, words) = push(&place.sshd.unknown_key(&place.env, "nobody")).await;
-    assert_eq!(why_, Why::BadCredentials);
+    assert_eq!(why_, Why::NoKey);
     assert!(
         words.ends_with("@127.0.0.1: Permission denied (publickey)."),
         "{words}"

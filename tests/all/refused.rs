@@ -17,7 +17,7 @@ use crate::support::forge::{
     Answer, Dialect, Fault, Moment, Next, Token, Trouble, bad_gateway, git, too_many,
 };
 use crate::support::scene::{BRANCH, SLUG, Scene, TOKEN, Transport, lock};
-use crate::support::{CommandOutput, Shim, TestEnv};
+use crate::support::{CommandOutput, DOCS, Shim, TestEnv};
 
 /// What is broken, and the command that comes upon it.
 type Row = (&'static str, fn(&mut Scene) -> Command);
@@ -119,12 +119,18 @@ fn words(scene: &Scene, out: &CommandOutput) -> String {
         .iter()
         .filter(|line| line.starts_with("Hint: "))
         .count();
+    let pages = said
+        .iter()
+        .filter(|line| line.starts_with("More: "))
+        .count();
     assert_eq!(errors, 1, "{out}");
-    assert!(hints <= 1 && said.len() == errors + hints, "{out}");
+    assert!(hints <= 1 && pages <= 1, "{out}");
+    assert_eq!(said.len(), errors + hints + pages, "{out}");
     let redacted = out.redactor.clone().redact(&(said.join("\n") + "\n"));
     redacted
         .replace(&scene.forge.server_url(), "$FORGE")
         .replace(&format!("127.0.0.1:{}", scene.forge.port()), "$HOST")
+        .replace(DOCS, "$DOCS/")
 }
 
 /// Runs every row in a scene of its own and returns all that was said.
@@ -295,14 +301,17 @@ fn who_asks_on_forgejo() {
     # a wrong token
     Error: the forge does not know who is asking (GET /api/v1/repos/alice/fleet: 401, user does not exist [uid: 0, name: ])
     Hint: the token is wrong, has expired or was revoked, or belongs to another server; make a new one
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # an expired token
     Error: the forge does not know who is asking (GET /api/v1/repos/alice/fleet: 401, user does not exist [uid: 0, name: ])
     Hint: the token is wrong, has expired or was revoked, or belongs to another server; make a new one
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # no token
     Error: there is no token for $FORGE
     Hint: give one in FLAKE_HERALD_TOKEN or --token-file FILE; in a workflow: `env: GITHUB_TOKEN: ${{ github.token }}`
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # a token that no header can carry
     Error: `token` from the environment variable FLAKE_HERALD_TOKEN: the value has other characters in it than a token
@@ -310,6 +319,7 @@ fn who_asks_on_forgejo() {
     # the runner's token, for another server
     Error: there is no token for $FORGE
     Hint: the job's own token is for the runner's own server only: give one in FLAKE_HERALD_TOKEN or --token-file
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # no file for the token
     Error: `token-file` from the flag --token-file: "no-such-file" cannot be read: No such file or directory (os error 2)
@@ -317,14 +327,17 @@ fn who_asks_on_forgejo() {
     # an owner who may only read
     Error: the token may not push to alice/fleet
     Hint: give it the right to write to the repository: `contents: write` and `pull-requests: write` in a GitHub workflow, write:repository on Forgejo and Gitea
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # scopes that only read
     Error: git cannot push `auto/flake-update` to $FORGE/alice/fleet.git: not allowed: unable to access '$FORGE/alice/fleet.git/': The requested URL returned error: 403
     Hint: the token or key needs write access: GitHub `permissions: contents: write`, Forgejo and Gitea scope `write:repository`
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # the automatic token in a private repository
     Error: the automatic token cannot open a pull request in this repository (POST /api/v1/repos/alice/fleet/pulls: 404, Can't read pulls or can't read UnitTypeCode)
     Hint: Forgejo's automatic token cannot open pull requests in private repositories, nor in those of limited organisations: give a token of your own in FLAKE_HERALD_TOKEN or with --token-file, with the scope write:repository (write:issue for notes)
+    More: $DOCS/tokens.md#when-it-is-refused
     "#);
 }
 
@@ -346,14 +359,17 @@ fn who_asks_on_github() {
     # a wrong token
     Error: the forge does not know who is asking (GET /api/v3/repos/alice/fleet: 401, Bad credentials)
     Hint: the token is wrong, has expired or was revoked, or belongs to another server; make a new one
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # an expired token
     Error: the forge does not know who is asking (GET /api/v3/repos/alice/fleet: 401, Bad credentials)
     Hint: the token is wrong, has expired or was revoked, or belongs to another server; make a new one
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # no token
     Error: there is no token for $FORGE
     Hint: give one in FLAKE_HERALD_TOKEN or --token-file FILE; in a workflow: `env: GITHUB_TOKEN: ${{ github.token }}`
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # a token that no header can carry
     Error: `token` from the environment variable FLAKE_HERALD_TOKEN: the value has other characters in it than a token
@@ -361,6 +377,7 @@ fn who_asks_on_github() {
     # the runner's token, for another server
     Error: there is no token for $FORGE
     Hint: the job's own token is for the runner's own server only: give one in FLAKE_HERALD_TOKEN or --token-file
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # no file for the token
     Error: `token-file` from the flag --token-file: "no-such-file" cannot be read: No such file or directory (os error 2)
@@ -368,22 +385,27 @@ fn who_asks_on_github() {
     # an owner who may only read
     Error: the token may not push to alice/fleet
     Hint: give it the right to write to the repository: `contents: write` and `pull-requests: write` in a GitHub workflow, write:repository on Forgejo and Gitea
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # scopes that only read
     Error: the forge does not allow this (GET /api/v3/repos/alice/fleet/branches/auto/flake-update: 403, Resource not accessible by personal access token)
     Hint: the token needs contents: write
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # no permission for pull requests
     Error: the forge does not allow this (GET /api/v3/repos/alice/fleet/pulls: 403, Resource not accessible by personal access token)
     Hint: the token needs pull-requests: write
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # permission to read pull requests only
     Error: the forge does not allow this (POST /api/v3/repos/alice/fleet/pulls: 403, Resource not accessible by personal access token)
     Hint: the token needs pull-requests: write
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # GitHub Actions is not permitted
     Error: GitHub Actions may not open pull requests here (POST /api/v3/repos/alice/fleet/pulls: 403, GitHub Actions is not permitted to create or approve pull requests.)
     Hint: allow it under Settings → Actions → General → Workflow permissions, "Allow GitHub Actions to create and approve pull requests" (the organisation's settings may have to allow it first); or give a token of your own in FLAKE_HERALD_TOKEN or with --token-file
+    More: $DOCS/github.md#what-must-be-allowed
     "#);
 }
 
@@ -447,10 +469,12 @@ fn repositories_on_forgejo() {
     # private, without access
     Error: the forge finds no such repository (GET /api/v1/repos/alice/fleet: 404, The target couldn't be found.)
     Hint: check owner and name; a forge says the same of a private repository that the token's owner or the token itself has no access to
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # deleted
     Error: the forge finds no such repository (GET /api/v1/repos/alice/fleet: 404, The target couldn't be found.)
     Hint: check owner and name; a forge says the same of a private repository that the token's owner or the token itself has no access to
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # pull requests switched off
     Error: alice/fleet has pull requests switched off
@@ -476,10 +500,12 @@ fn repositories_on_github() {
     # private, without access
     Error: the forge finds no such repository (GET /api/v3/repos/alice/fleet: 404, Not Found)
     Hint: check owner and name; a forge says the same of a private repository that the token's owner or the token itself has no access to
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # deleted
     Error: the forge finds no such repository (GET /api/v3/repos/alice/fleet: 404, Not Found)
     Hint: check owner and name; a forge says the same of a private repository that the token's owner or the token itself has no access to
+    More: $DOCS/tokens.md#when-it-is-refused
 
     # pull requests switched off
     Error: alice/fleet has pull requests switched off
@@ -1008,28 +1034,34 @@ fn templates_are_looked_at_first() {
     ]), @"
     # syntax in the title
     Error: the template of the title, line 1: syntax error: unexpected end of input, expected end of variable block
+    More: $DOCS/templates.md
 
     # an unknown key in the title
     Error: the template of the title: there is no `hsots`
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
 
     # an unknown filter
     Error: the template of the title, line 1: unknown filter: filter shout is unknown
     Hint: `safe`, `escape` and `format` are left out on purpose: each value is a code span, `| fence` makes it a fenced block
+    More: $DOCS/templates.md
 
     # the body in the title
     Error: the template of the title: there is no `body`
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
 
     # an unknown key in the message
     Error: the template of the commit message: there is no `hosst`
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
 
     # no such file
     Error: cannot use /no/such/file: No such file or directory (os error 2)
 
     # the body's file
     Error: the template of the body, line 2: syntax error: unexpected end of block, expected in
+    More: $DOCS/templates.md
     ");
 }
 
@@ -1068,18 +1100,22 @@ fn templates_leave_nothing_half_done() {
     # an empty title
     Error: the template of the title gives an empty text
     Hint: give it some text outside of conditions
+    More: $DOCS/templates.md
 
     # an unknown key of a host
     Error: the template of the title, line 1: undefined value
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
 
     # an unknown key in the body
     Error: the template of the body, line 3: undefined value
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
 
     # an unknown key in the body of an edit
     Error: the template of the body, line 3: undefined value
     Hint: a template knows schema, tool, nix, flake, scope, lock, outcome, built, excluded, inputs, hosts, fleet, lock_notes, lock_notes_left_out, warnings, digest, timing, pull_request, plan, summary, and that of the body `body`
+    More: $DOCS/templates.md
     ");
 }
 
@@ -1522,18 +1558,22 @@ fn reports() {
     # another lock than the reported one
     Error: the new flake.lock is not the one that the reports are about: its SHA-256 is x000000000000000000000000000000000000000000000000000000000000001, not x000000000000000000000000000000000000000000000000000000000000002
     Hint: use the lock that lay beside the reports, on the commit they were made on
+    More: $DOCS/matrix.md#when-it-stops
 
     # another base than the reported one
     Error: the base's flake.lock is not the one that the reports are about: its SHA-256 is x000000000000000000000000000000000000000000000000000000000000001, not x000000000000000000000000000000000000000000000000000000000000002
     Hint: use the lock that lay beside the reports, on the commit they were made on
+    More: $DOCS/matrix.md#when-it-stops
 
     # another commit
     Error: the reports are about commit x000000000000000000000000000000000000001, and the checkout is at x000000000000000000000000000000000000002
     Hint: check out that commit, or report again
+    More: $DOCS/matrix.md#when-it-stops
 
     # no commit
     Error: the reports are about a working tree with uncommitted changes, or one without git
     Hint: report on a clean checkout
+    More: $DOCS/matrix.md#when-it-stops
 
     # another directory
     Error: the reports are about the flake in `hosts`, and --flake is `.`
@@ -1542,6 +1582,7 @@ fn reports() {
     # forged inputs
     Error: the reports list other input changes than the two locks have
     Hint: the reports or the lock were changed on their way here; report again, or find out where
+    More: $DOCS/matrix.md#when-it-stops
 
     # a forged scope
     Error: $D/in/report.json was changed: its scope is not the one that its id bd33fc5d01eb39c1 stands for
@@ -1550,10 +1591,12 @@ fn reports() {
     # an input locked to what nobody asked for
     Error: the new flake.lock is not what an update gives: input `nixpkgs` asks for `github:NixOS/nixpkgs/nixos-unstable`, and is locked to `github:mallory/nixpkgs/x000000000000000000000000000000000000001`: it is another repository
     Hint: the reports or the lock were changed on their way here; report again, or find out where
+    More: $DOCS/matrix.md#when-it-stops
 
     # an input asked for by nobody
     Error: the new flake.lock is not what an update gives: the flake asked for `github:NixOS/nixpkgs/nixos-unstable` as input `nixpkgs`, and the new lock says `github:mallory/nixpkgs/nixos-unstable`
     Hint: the reports or the lock were changed on their way here; report again, or find out where
+    More: $DOCS/matrix.md#when-it-stops
 
     # a lock that is no JSON
     Error: the new flake.lock has merge conflict markers, the first one in line 1
@@ -1565,14 +1608,17 @@ fn reports() {
     # a host of the plan is missing
     Error: the plan has hosts that no report has: `nixos:nas`
     Hint: look for a job that failed or whose report was not kept, and run it again
+    More: $DOCS/matrix.md#when-it-stops
 
     # a host twice
     Error: ../in/1/report.json and ../in/2/report.json both have the host `nixos:webserver`
     Hint: each host belongs into one job of the matrix, and each report is named once
+    More: $DOCS/matrix.md#when-it-stops
 
     # two scopes
     Error: ../in/1/report.json and ../in/2/report.json differ in the scope: bd33fc5d01eb39c1 and 1eafc0eb295fa96f
     Hint: all jobs must look at one commit, with one plan and one lock: `hosts --format json` and `lock -o FILE` make them once, `report --plan FILE --lock FILE` takes them
+    More: $DOCS/matrix.md#when-it-stops
 
     # a truncated report
     Error: ../in/report.json is truncated: the JSON ends too early
@@ -1592,6 +1638,7 @@ fn reports() {
     # a directory without reports
     Error: ../in holds no report.json
     Hint: `flake-herald report --output-dir DIR` writes one
+    More: $DOCS/matrix.md#when-it-stops
 
     # no such file
     Error: cannot use no/report.json: No such file or directory (os error 2)

@@ -2,6 +2,7 @@
 
 mod compare;
 mod hosts;
+mod next;
 mod wishes;
 
 use std::ffi::OsString;
@@ -19,7 +20,9 @@ use crate::config::{AccessTokens, Config, Environment, RunnerKind};
 use crate::exit::{self, FailOn};
 use crate::flake::Kind;
 use crate::nix;
-use crate::report::{Outcome, Report, Sensitive, defused, to_markdown, to_text, write_json};
+use crate::report::{
+    Outcome, Report, Sensitive, Status, defused, to_markdown, to_text, write_json,
+};
 
 use super::publish::Publishing;
 use super::source::Source;
@@ -27,6 +30,7 @@ use super::{
     Context, Delivery, Error, Finished, LockSource, Machine, Progress, Request, Submodules,
 };
 
+use next::next_step;
 use wishes::wishes;
 
 /// What a command needs of the world, as values, so that a test can give others.
@@ -252,8 +256,18 @@ async fn finish(
     }
     match failed {
         Some(error) => Err(error),
-        None if nothing_checked => Err(Error::NothingChecked),
-        None => Ok(code),
+        None if nothing_checked => Err(Error::NothingChecked {
+            skipped: report
+                .hosts
+                .iter()
+                .all(|host| host.status == Status::Skipped),
+        }),
+        None => {
+            if let Some(next) = next_step(config, world, &report) {
+                tracing::info!("{next}");
+            }
+            Ok(code)
+        }
     }
 }
 

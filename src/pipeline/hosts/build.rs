@@ -13,6 +13,7 @@ use crate::nix::{
     Unbuildable, free_space, needed, unbuildable,
 };
 use crate::pipeline::judge::{BuildState, FailedBuild, SideState};
+use crate::pipeline::progress::waiting;
 use crate::pipeline::{Error, Progress, ProgressEvent};
 
 use super::{Look, Sides, count};
@@ -56,7 +57,14 @@ pub(super) async fn build(
     if !missing.is_empty() {
         let file = look.source.path.join("flake.nix");
         let settings = heeded_settings(nix, &file).await?;
-        let planned = nix.missing(&missing).await?;
+        // Every substituter is asked, about every path.
+        let asked = nix.missing(&missing);
+        let planned = waiting(
+            &**look.progress,
+            "Asking what to build and what to fetch",
+            asked,
+        )
+        .await?;
         if !planned.build.is_empty() {
             let build: Vec<&StorePath> = planned.build.iter().collect();
             known = nix.derivations(&build).await?;

@@ -12,6 +12,7 @@ use crate::flake::Host;
 use crate::nix::{Batch, EvalFailure, EvalResult, Fault, Nix};
 use crate::pipeline::judge::{BuildState, SideState};
 use crate::pipeline::locks::complete;
+use crate::pipeline::progress::with_ticks;
 use crate::pipeline::request::{Machine, Request};
 use crate::pipeline::source::Source;
 use crate::pipeline::{Context, Error, Progress, ProgressEvent};
@@ -207,8 +208,9 @@ pub(super) async fn in_batches<T>(
         Ok::<(), Error>(())
     };
     // No more of them than there can be work for.
-    let workers = jobs.min(hosts.len().saturating_mul(locks.len()));
-    try_join_all((0..workers).map(|_| worker())).await?;
+    let workers = jobs.min(all);
+    progress.tell(&ProgressEvent::Evaluated { done: 0, of: all });
+    with_ticks(progress, try_join_all((0..workers).map(|_| worker()))).await?;
     Ok(results.into_inner())
 }
 

@@ -27,6 +27,10 @@ mod shim;
 #[cfg(test)]
 mod ssh;
 
+/// Where the pages are to which errors lead: long, and the same every time.
+#[cfg(test)]
+pub(crate) const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/src/branch/main/docs/");
+
 pub(crate) use env::{TestEnv, act, fixtures};
 pub(crate) use fleet::Fleet;
 pub(crate) use output::CommandOutput;

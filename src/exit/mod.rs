@@ -1,4 +1,6 @@
-//! Exit codes: what a pipeline may branch on.
+//! Exit codes: what a pipeline may branch on; and `pages`, where a reader of an error goes on.
+
+pub mod pages;
 
 use crate::command::Stop;
 use crate::pipeline::Error;
