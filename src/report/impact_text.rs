@@ -2,6 +2,7 @@
 
 use crate::closure::{Cause, Change};
 
+use super::impact::is_left_running;
 use super::style::{BAD, CARE, HEADING, PLAIN, line, listed, spans, wrapped};
 use super::{Impact, PatchChange, RebootPart, RebootReason, Step, UnitChange, VulnerabilityChange};
 
@@ -39,20 +40,20 @@ pub(super) fn write_impact(out: &mut String, impact: &Impact, width: usize) {
     if let Some(release) = &impact.release {
         list(out, CARE.bold(), "Release", vec![versions(release)]);
     }
-    let restarts = |unit: &UnitChange| !matches!(unit.change, Change::Added | Change::Removed);
-    let lead = if impact.units_changed.iter().any(restarts) {
+    let all = impact.units_changed.iter();
+    let (left_running, others): (Vec<_>, Vec<_>) = all.partition(|unit| is_left_running(unit));
+    let restarts = |unit: &&UnitChange| !matches!(unit.change, Change::Added | Change::Removed);
+    let lead = if others.iter().any(restarts) {
         "Restarts"
     } else {
         "Units"
     };
-    list(out, HEADING, lead, first(units(&impact.units_changed)));
-    let (moved, rebuilt) = security(&impact.security);
-    list(
-        out,
-        HEADING,
-        "Security",
-        with_rebuilt(first(moved), rebuilt),
-    );
+    list(out, HEADING, lead, first(units(others)));
+    list(out, HEADING, "Left running", first(units(left_running)));
+    let (moved, rebuilt, unknown) = security(&impact.security);
+    let moved = with_rebuilt(first(moved), "only rebuilt", rebuilt);
+    let moved = with_rebuilt(moved, "rebuilt, cause not known", unknown);
+    list(out, HEADING, "Security", moved);
     list(out, HEADING, "Patches", first(patches(&impact.patches)));
     let known = impact.vulnerabilities.as_deref().unwrap_or_default();
     let told = |gained: bool| -> Vec<String> {
@@ -140,13 +141,12 @@ fn versions(step: &Step) -> String {
 }
 
 /// Returns units, services first, with what they restart for: those that change, then those that come and go.
-fn units(units: &[UnitChange]) -> Vec<String> {
+fn units(mut units: Vec<&UnitChange>) -> Vec<String> {
     let sign = |unit: &UnitChange| match unit.change {
         Change::Added => "+ ",
         Change::Removed => "- ",
         _ => "",
     };
-    let mut units: Vec<&UnitChange> = units.iter().collect();
     let order = |unit: &UnitChange| match unit.change {
         Change::Added => 1,
         Change::Removed => 2,
@@ -172,24 +172,29 @@ fn units(units: &[UnitChange]) -> Vec<String> {
         .collect()
 }
 
-/// Returns how packages change that keep attackers out, where their version or recipe does, and the names of those built anew only
-/// because of what they are built from.
-fn security(steps: &[Step]) -> (Vec<String>, Vec<&str>) {
-    let along = |step: &&Step| step.change == Change::Rebuilt && step.cause != Some(Cause::Own);
-    let (along, own): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(along);
-    let names = along.into_iter().map(|step| step.name.as_str());
-    (own.into_iter().map(step).collect(), names.collect())
+/// Returns how packages change that keep attackers out, where their version or recipe does; the names of those built anew only
+/// because of what they are built from; and the names of those of which the cause is not known.
+fn security(steps: &[Step]) -> (Vec<String>, Vec<&str>, Vec<&str>) {
+    let (mut own, mut along, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for of in steps {
+        match (of.change, of.cause) {
+            (Change::Rebuilt, Some(Cause::Inputs)) => along.push(of.name.as_str()),
+            (Change::Rebuilt, Some(Cause::Unknown) | None) => unknown.push(of.name.as_str()),
+            _ => own.push(step(of)),
+        }
+    }
+    (own, along, unknown)
 }
 
-/// Adds names of packages that were only rebuilt: behind a semicolon, for a comma ends what is said of one package.
-fn with_rebuilt(mut items: Vec<String>, names: Vec<&str>) -> Vec<String> {
+/// Adds names of packages that were rebuilt: behind a semicolon, for a comma ends what is said of one package.
+fn with_rebuilt(mut items: Vec<String>, how: &str, names: Vec<&str>) -> Vec<String> {
     let left = names.len().saturating_sub(REBUILT);
     let mut names: Vec<String> = names.into_iter().take(REBUILT).map(str::to_owned).collect();
     if let Some(first) = names.first_mut() {
         let before = items
             .pop()
             .map_or_else(String::new, |item| format!("{item}; "));
-        *first = format!("{before}only rebuilt: {first}");
+        *first = format!("{before}{how}: {first}");
     }
     if let Some(last) = names.last_mut().filter(|_| left > 0) {
         *last = format!("{last} and {left} more");
@@ -375,6 +380,33 @@ pub(super) mod tests {
         Security: curl 1 -> 2, linux 1 -> 2; only rebuilt: r0, r1, r2, r3 and 7 more
         Security: only rebuilt: r0, r1, r2, r3
         Security: curl 1 -> 2
+        ");
+    }
+
+    #[test]
+    fn what_is_left_running_and_what_has_no_known_cause_is_said_apart() {
+        let rebuilt = |name: &str, cause| Step {
+            cause: Some(cause),
+            change: Change::Rebuilt,
+            ..change(name, "1", "1")
+        };
+        let impact = Impact {
+            units_changed: vec![
+                unit("dbus.service", Change::Changed, &["dbus"]),
+                unit("display-manager.service", Change::Added, &[]),
+                unit("nginx.service", Change::Changed, &["nginx"]),
+            ],
+            security: vec![
+                rebuilt("curl", Cause::Inputs),
+                rebuilt("openssl", Cause::Unknown),
+                rebuilt("sudo", Cause::Own),
+            ],
+            ..Impact::default()
+        };
+        insta::assert_snapshot!(text(&impact, WIDTH), @"
+        Restarts: nginx.service (nginx), + display-manager.service
+        Left running: dbus.service (dbus)
+        Security: sudo 1 (rebuilt, own change); only rebuilt: curl; rebuilt, cause not known: openssl
         ");
     }
 

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::closure::{Cause, Change, ClosureDiff, Entry, Selected, VersionGroup};
 use crate::flake::{HostId, labels};
 
+use super::impact::is_left_running;
 use super::rows::{Lists, Rows, builds, versions};
 use super::sections::{after_name, is_assembled, name_width};
 use super::{DiffView, FleetChange, HostReport, Impact, Reboot, Report, Status, Step};
@@ -352,25 +353,14 @@ pub(super) fn reboot(host: &HostReport) -> Option<&Reboot> {
     host.impact.as_ref().map(|impact| &impact.reboot)
 }
 
-/// Services that NixOS itself leaves running when they change: its modules give them `reloadIfChanged`, or `restartIfChanged = false`.
-const LEFT_RUNNING: [&str; 7] = [
-    "dbus",
-    "dbus-broker",
-    "display-manager",
-    "emergency",
-    "rescue",
-    "systemd-logind",
-    "systemd-user-sessions",
-];
-
 /// Returns the names of the services that restart on a host, where they run.
 pub(super) fn restarts(impact: &Impact) -> impl Iterator<Item = &str> {
     let units = impact.units_changed.iter();
     units
-        .filter(|unit| !unit.user && unit.change == Change::Changed)
+        .filter(|unit| !unit.user && unit.change == Change::Changed && !is_left_running(unit))
         .filter_map(|unit| unit.name.strip_suffix(".service"))
         // Of a template nothing runs; what was started from it is rarely what a reader cares for.
-        .filter(|name| !name.ends_with('@') && !LEFT_RUNNING.contains(name))
+        .filter(|name| !name.ends_with('@'))
 }
 
 /// Returns by how much the closure of `host` grows, in bytes.

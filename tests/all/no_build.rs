@@ -59,7 +59,7 @@ fn an_update_is_told_without_building_anything() {
     [U*]  #2  fzf      0.52.1 -> 0.53.0
     Rebuilt, cause not known: 9 packages (chromium, curl, docker, git, gnome-shell, nix, openssh,
         python3, systemd)
-    Security: firefox 126.0 -> 127.0; only rebuilt: chromium, curl, docker, git and 3 more
+    Security: firefox 126.0 -> 127.0; rebuilt, cause not known: chromium, curl, docker, git and 3 more
     Not built: only packages selected by the configuration are compared.
 
     == pi (changed)
@@ -68,7 +68,7 @@ fn an_update_is_told_without_building_anything() {
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt, cause not known: 4 packages (nginx, nix, openssh, systemd)
-    Security: only rebuilt: nginx, nix, openssh, systemd
+    Security: rebuilt, cause not known: nginx, nix, openssh, systemd
     Not built: only packages selected by the configuration are compared.
 
     == router (changed)
@@ -76,7 +76,7 @@ fn an_update_is_told_without_building_anything() {
     >>> $D/nix/store/h0000000000000000000000000000007-nixos-system-router-24.05.20240601.cd5f9e2
     No version or selection state changes.
     Rebuilt, cause not known: 3 packages (nix, openssh, systemd)
-    Security: only rebuilt: nix, openssh, systemd
+    Security: rebuilt, cause not known: nix, openssh, systemd
     Not built: only packages selected by the configuration are compared.
 
     == webserver (changed)
@@ -87,7 +87,7 @@ fn an_update_is_told_without_building_anything() {
     Removed packages:
     [R-]  #1  htop  3.3.0
     Rebuilt, cause not known: 7 packages (certbot, curl, nginx, nix, openssh, php, systemd)
-    Security: postgresql 15.7 -> 15.6; only rebuilt: certbot, curl, nginx, nix and 3 more
+    Security: postgresql 15.7 -> 15.6; rebuilt, cause not known: certbot, curl, nginx, nix and 3 more
     Not built: only packages selected by the configuration are compared.
 
     == alice@devbox (changed)
@@ -96,7 +96,7 @@ fn an_update_is_told_without_building_anything() {
     Version changes:
     [U*]  #1  fzf  0.52.1 -> 0.53.0
     Rebuilt, cause not known: 1 package (git)
-    Security: only rebuilt: git
+    Security: rebuilt, cause not known: git
     Not built: only packages selected by the configuration are compared.
     ------- stderr -------
     Staging the update …
@@ -397,7 +397,7 @@ fn what_cannot_be_listed_is_said_and_fails_nobody_else() {
     Version changes:
     [U*]  #1  openssl  3.0.13 -> 3.0.14
     Rebuilt, cause not known: 1 package (curl)
-    Security: openssl 3.0.13 -> 3.0.14; only rebuilt: curl
+    Security: openssl 3.0.13 -> 3.0.14; rebuilt, cause not known: curl
     Not built: only packages selected by the configuration are compared.
 
     == thrower (changed)

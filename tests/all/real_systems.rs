@@ -469,12 +469,15 @@ fn what_is_said_of_a_weeks_update() {
         ~ argyllcms_jamtop, …)
     Reboot: kernel 4.19.101 -> 4.19.103, kernel modules kernel-modules, initrd
     Restarts: accounts-daemon.service, cups-browsed.service (cups, cups-filters), cups.service (cups),
-        dbus.service, display-manager.service (adwaita-icon-theme, gdm, gnome-session),
         libvirt-guests.service (libvirt), libvirtd-config.service (OVMF, libvirt, qemu),
         libvirtd.service (qemu), nix-daemon.service (nix), nix-gc.service (nix),
-        nix-optimise.service (nix), polkit.service, and 5 more
-    Security: linux 4.19.101 -> 4.19.103, thunderbird 68.4.2 -> 68.5.0; only rebuilt: cups, firefox,
-        firefox-unwrapped, flatpak and 11 more
+        nix-optimise.service (nix), polkit.service, systemd-fsck@.service,
+        systemd-udevd.service (NetworkManager-fortisslvpn-gnome, NetworkManager-iodine-gnome, NetworkManager-l2tp-gnome and 13 more),
+        and 2 more
+    Left running: dbus.service, display-manager.service (adwaita-icon-theme, gdm, gnome-session),
+        dbus.service (user)
+    Security: linux 4.19.101 -> 4.19.103, thunderbird 68.4.2 -> 68.5.0; rebuilt, cause not known: cups,
+        firefox, firefox-unwrapped, flatpak and 11 more
     Closure size: 2288 -> 2288 (598 paths added, 598 paths removed, delta +0, disk usage +0B).
     ");
     insta::assert_snapshot!(first(&Update::read(SERVER_WEEK).text(), 40), @"
@@ -493,11 +496,14 @@ fn what_is_said_of_a_weeks_update() {
         ~ fonts.conf, ~ nginx.conf, ~ nix.conf), 4 others (~ app.ini, ~ dbus-1, ~ go-bootstrap,
         ~ systemd-boot-builder.py)
     Reboot: kernel 4.19.101 -> 4.19.103, kernel modules kernel-modules, initrd
-    Restarts: dbus.service, docker-prune.service (docker), docker.service (docker),
-        gitea.service (gitea), grafana.service (grafana), nginx.service (nginx),
-        nix-daemon.service (nix), nix-gc.service (nix), nix-optimise.service (nix), polkit.service,
-        prometheus-node-exporter.service (node_exporter), systemd-fsck@.service, and 2 more
-    Security: linux 4.19.101 -> 4.19.103; only rebuilt: cups, docker, gitea, grafana and 5 more
+    Restarts: docker-prune.service (docker), docker.service (docker), gitea.service (gitea),
+        grafana.service (grafana), nginx.service (nginx), nix-daemon.service (nix),
+        nix-gc.service (nix), nix-optimise.service (nix), polkit.service,
+        prometheus-node-exporter.service (node_exporter), systemd-fsck@.service,
+        systemd-udevd.service (udisks)
+    Left running: dbus.service, dbus.service (user)
+    Security: linux 4.19.101 -> 4.19.103; rebuilt, cause not known: cups, docker, gitea,
+        grafana and 5 more
     Closure size: 792 -> 792 (156 paths added, 156 paths removed, delta +0, disk usage +0B).
     ");
 }
@@ -560,9 +566,9 @@ fn rows_of_nvd_that_are_told_otherwise() {
     let updates = [GNOME_WEEK, SERVER_WEEK, SERVER_RELEASE].map(Update::read);
     let counts = updates.each_ref().map(Update::counts);
     insta::assert_snapshot!(counts.join("\n"), @"
-    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 27 lines
-    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 21 lines
-    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 249 lines
+    nvd 6; changed 6, added 0, removed 0, selection 0, rebuilt 386, configuration 105, families 0; 30 lines
+    nvd 4; changed 4, added 0, removed 0, selection 0, rebuilt 70, configuration 53, families 0; 24 lines
+    nvd 327; changed 176, added 66, removed 54, selection 0, rebuilt 162, configuration 266, families 3; 253 lines
     ");
     let otherwise = updates.each_ref().map(Update::told_otherwise);
     insta::assert_snapshot!(otherwise.join("\n"), @"

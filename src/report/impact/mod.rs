@@ -22,6 +22,7 @@ use crate::closure::{Cause, Change, Closure, ClosureDiff, Package, StorePath};
 use self::changes::{Changes, step};
 
 pub use self::sensitive::Sensitive;
+pub(super) use self::units::is_left_running;
 
 /// One side of a host whose closures are known.
 #[derive(Debug, Clone, Copy)]

@@ -35,6 +35,23 @@ const GIVEN: &[&str] = &[
     "tzdata",
 ];
 
+/// Services that NixOS itself leaves running when they change: its modules give them `reloadIfChanged`, or `restartIfChanged = false`.
+const LEFT_RUNNING: [&str; 7] = [
+    "dbus",
+    "dbus-broker",
+    "display-manager",
+    "emergency",
+    "rescue",
+    "systemd-logind",
+    "systemd-user-sessions",
+];
+
+/// Returns whether the unit changes and NixOS leaves it running all the same.
+pub(in crate::report) fn is_left_running(unit: &UnitChange) -> bool {
+    let service = unit.name.strip_suffix(".service");
+    unit.change == Change::Changed && service.is_some_and(|name| LEFT_RUNNING.contains(&name))
+}
+
 /// Returns the units that come, go, or change.
 ///
 /// They are the paths `unit-NAME` that NixOS makes of each unit that its modules define or extend. Units that packages bring along
