@@ -37,6 +37,16 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("scripts/bench", &["sizes"]),
 ];
 
+/// Words in tables of errors that are not ours: what a server, a runner, gpg or ssh-keygen says.
+const OF_SERVERS_AND_TOOLS: &[&str] = &[
+    "Cannot find: node in PATH",
+    "Couldn't load public key",
+    "GH006",
+    "Not allowed to push to protected branch auto/flake-update",
+    "gpg: signing failed: Inappropriate ioctl for device",
+    "incorrect passphrase supplied to decrypt private key",
+];
+
 /// Variables of ours that no user sets.
 const OF_TESTS: &[&str] = &[
     "FLAKE_HERALD_TEST_NIX",
@@ -311,6 +321,66 @@ fn every_page_is_linked_from_another_one() {
         .map(|page| page.path.display().to_string())
         .collect();
     assert!(lost.is_empty(), "no page links to {}", lost.join(", "));
+}
+
+#[test]
+fn the_readme_leads_to_every_page() {
+    let pages = pages();
+    let readme = pages
+        .iter()
+        .find(|page| page.path == Path::new("README.md"));
+    let linked: BTreeSet<&str> = readme
+        .unwrap()
+        .links
+        .iter()
+        .map(|link| parted(&link.text).0)
+        .collect();
+    let lost: Vec<String> = pages
+        .iter()
+        .filter(|page| page.path.parent() == Some(Path::new("docs")))
+        .map(|page| page.path.display().to_string())
+        .filter(|path| !linked.contains(path.as_str()))
+        .collect();
+    assert!(lost.is_empty(), "not in README.md: {}", lost.join(", "));
+}
+
+/// Whoever has an error looks for its words.
+#[test]
+fn what_tables_of_errors_quote_is_what_is_said() {
+    let sources: String = files()
+        .into_iter()
+        .filter(|path| path.starts_with(root().join("src")) || path.ends_with("action.yml"))
+        .map(|path| fs::read_to_string(path).unwrap().replace("\\\"", "\""))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut quoted = 0;
+    for page in pages().iter().filter(|page| page.is_current()) {
+        let mut in_table = false;
+        for (index, line) in page.text.lines().enumerate() {
+            in_table = line.starts_with("| it says") || in_table && line.starts_with('|');
+            let said = line.split(" | ").next().filter(|_| in_table);
+            for quote in said
+                .into_iter()
+                .flat_map(|said| said.split('`').skip(1).step_by(2))
+            {
+                // In brackets stand the server's words, and `…` is for what differs.
+                let ours = quote.split('(').next().unwrap_or(quote);
+                for piece in ours.split(['…', '\n']).flat_map(|piece| piece.split(": ")) {
+                    let piece = piece.trim_matches([' ', ':', ',', '.']);
+                    quoted += usize::from(!piece.is_empty());
+                    let is_known = sources.contains(piece)
+                        || OF_SERVERS_AND_TOOLS
+                            .iter()
+                            .any(|words| words.contains(piece));
+                    if !is_known {
+                        wrong.push(format!("{}: nothing says {piece:?}", page.at(index + 1)));
+                    }
+                }
+            }
+        }
+    }
+    assert!(quoted > 50, "the tables were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Returns the pieces of a text that begin with `prefix`, each up to where an address ends, with its line.
