@@ -41,6 +41,7 @@
             packages = [
               pkgs.cargo
               pkgs.clippy
+              pkgs.curl
               pkgs.git
               pkgs.gnupg
               pkgs.openssh
@@ -48,6 +49,7 @@
               pkgs.rustc
               pkgs.rustfmt
               pkgs.shellcheck
+              pkgs.wget
             ];
           };
         }

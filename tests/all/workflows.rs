@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::actions::{Action, executable};
 use crate::support::forge::{Dialect, Pull, PullState, StandIn, Token};
 use crate::support::scene::{BRANCH, SLUG};
-use crate::support::{CommandOutput, Fleet, Sshd, act, fixtures};
+use crate::support::{CommandOutput, Fleet, Sshd, TestEnv, act, fixtures};
 
 /// The token of the job.
 const JOB_TOKEN: &str = "t0ken-of-the-job";
@@ -136,7 +137,7 @@ impl Place {
             ),
         );
 
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml");
+        let source = project().join("action.yml");
         let mut action: Value =
             serde_saphyr::from_str(&fs::read_to_string(source).unwrap()).unwrap();
         assert!(action["inputs"]["install"].is_object() && action["inputs"]["path"].is_object());
@@ -359,10 +360,199 @@ fn shipped(dialect: Dialect, file: &str) -> String {
         Dialect::Gitea => folder(Dialect::Forgejo),
         other => folder(other),
     };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(folder)
-        .join(file);
-    fs::read_to_string(path).unwrap()
+    fs::read_to_string(project().join(folder).join(file)).unwrap()
+}
+
+/// Runs `look` on everything in a file that uses this project's action.
+fn each_use(value: &Value, look: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| each_use(value, look)),
+        Value::Object(map) => {
+            if let Some(used) = map.get("uses").and_then(Value::as_str) {
+                let used = used.trim_start_matches("https://codeberg.org/");
+                if let Some(version) = used.strip_prefix(&format!("{HOME}@")) {
+                    look(version, &value["with"]);
+                }
+            }
+            map.values().for_each(|value| each_use(value, look));
+        }
+        _ => {}
+    }
+}
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The blocks of a language in the documents, with where they are.
+fn blocks(language: &str) -> Vec<(String, String)> {
+    let docs = fs::read_dir(project().join("docs")).unwrap();
+    let files = docs
+        .map(|entry| entry.unwrap().path())
+        .chain([project().join("README.md")]);
+    let mut blocks = Vec::new();
+    for file in files.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let indent = line.len() - line.trim_start().len();
+            if line.trim_start() == format!("```{language}") {
+                let block = lines
+                    .by_ref()
+                    .take_while(|line| line.trim() != "```")
+                    .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()));
+                blocks.push((file.display().to_string(), block.collect()));
+            }
+        }
+    }
+    blocks
+}
+
+/// A runner takes an input that an action does not have for none at all, and linters do not know this one's.
+#[test]
+fn inputs_and_versions_that_users_copy_are_the_actions() {
+    let action = Action::read();
+    // The next release's, once it is being prepared.
+    let versions = [
+        action.step("get").env["VERSION"].clone(),
+        env!("CARGO_PKG_VERSION").to_owned(),
+    ];
+    let mut texts = blocks("yaml");
+    for dialect in [Dialect::Forgejo, Dialect::Github] {
+        for file in FILES {
+            let mut text = shipped(dialect, file);
+            for mark in ["sign", "ssh"] {
+                text = text.replace(&format!("#{mark}# "), "");
+            }
+            let name = format!("{}/{file}", folder(dialect));
+            // Inputs that are commented out, as `# fail-on: never # …`, stand below others.
+            let taken = text.replace("          # ", "          ");
+            assert_ne!(taken, text, "{name}");
+            texts.extend([(name.clone(), taken), (name, text)]);
+        }
+    }
+    let mut uses = 0;
+    for (name, text) in texts {
+        let value: Value = serde_saphyr::from_str(&text).unwrap();
+        each_use(&value, &mut |version, with| {
+            uses += 1;
+            let known = version
+                .strip_prefix('v')
+                .is_some_and(|version| versions.iter().any(|known| known == version));
+            assert!(known, "{name} has version {version}");
+            for (input, given) in with.as_object().into_iter().flatten() {
+                let description = action
+                    .inputs
+                    .get(input)
+                    .map_or_else(String::new, |input| input.description.clone());
+                assert!(!description.is_empty(), "{name}: there is no input {input}");
+                if input == "command" {
+                    let given = given.as_str().unwrap();
+                    assert!(description.contains(given), "{name}: command: {given}");
+                }
+            }
+        });
+    }
+    assert!(uses > 25, "they were not found: {uses}");
+}
+
+/// What a workflow or a pipeline runs.
+fn scripts(value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| scripts(value, all)),
+        Value::Object(map) => {
+            for (key, value) in map {
+                match (&**key, value) {
+                    ("run", Value::String(text)) => all.push(text.clone()),
+                    ("script", Value::Array(texts)) => {
+                        all.extend(texts.iter().filter_map(Value::as_str).map(str::to_owned));
+                    }
+                    _ => scripts(value, all),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `docs` runs blocks of commands in one place, where a host changes. These tell one code from another.
+#[test]
+fn pipelines_in_the_documents_take_quiet_nights_for_a_success() {
+    let mut env = TestEnv::new();
+    let program = env.dir().join("bin/flake-herald");
+    let script = "case $1 in report | run) exit \"$CODE\" ;; esac";
+    executable(&env, &program, script);
+    env.prepend_path(program.parent().unwrap());
+    let mut pipelines = blocks("sh");
+    for (name, block) in blocks("yaml") {
+        let mut all = Vec::new();
+        scripts(&serde_saphyr::from_str(&block).unwrap(), &mut all);
+        pipelines.extend(all.into_iter().map(|script| (name.clone(), script)));
+    }
+    pipelines.retain(|(_, script)| script.contains("code=0\n"));
+    assert!(pipelines.len() > 5, "they were not found: {pipelines:?}");
+    for (name, script) in pipelines {
+        for (code, succeeds) in [(0, true), (1, false), (2, true), (3, true)] {
+            let mut shell = env.command("sh");
+            shell.args(["-ec", &script]).env("CODE", code.to_string());
+            let out = env.output(&mut shell);
+            assert_eq!(
+                out.status.success(),
+                succeeds,
+                "{name}, {code}: {script}{out}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_shipped_has_least_rights_and_marks_what_is_to_be_edited() {
+    for dialect in [Dialect::Forgejo, Dialect::Github] {
+        for file in FILES {
+            let text = shipped(dialect, file);
+            let name = format!("{}/{file}", folder(dialect));
+            // Names that only the reader knows: labels of runners of one's own.
+            let labels = text
+                .lines()
+                .filter(|line| line.trim_start().starts_with("runs-on:"));
+            for line in labels {
+                let hosted = line.trim() == "runs-on: ubuntu-latest";
+                assert!(hosted || line.contains(" # EDIT: "), "{name}: {line}");
+            }
+            for secret in text.split("secrets.").skip(1) {
+                let secret = secret.split(' ').next().unwrap();
+                let head = text.split("\nname:").next().unwrap();
+                assert!(head.contains(secret), "{name} does not tell of {secret}");
+            }
+
+            let value: Value = serde_saphyr::from_str(&text).unwrap();
+            let events: Vec<&String> = value["on"].as_object().unwrap().keys().collect();
+            assert_eq!(events, ["schedule", "workflow_dispatch"], "{name}");
+            assert_eq!(value["on"]["schedule"], json!([{"cron": "0 2 * * *"}]));
+            assert_eq!(value["permissions"], json!({}), "{name}");
+            let one = json!({"group": "flake-update", "cancel-in-progress": false});
+            assert_eq!(value["concurrency"], one, "{name}");
+            for (job, spec) in value["jobs"].as_object().unwrap() {
+                let writes = matches!(&**job, "publish" | "update");
+                let rights = if writes {
+                    json!({"contents": "write", "pull-requests": "write"})
+                } else {
+                    json!({"contents": "read"})
+                };
+                assert_eq!(spec["permissions"], rights, "{name}: {job}");
+                let spec = spec.to_string();
+                assert_eq!(spec.contains("secrets."), writes, "{name}: {job}");
+                assert!(
+                    spec.contains("\"persist-credentials\":false"),
+                    "{name}: {job}"
+                );
+                assert!(
+                    job != "publish" || !spec.contains("install-nix"),
+                    "{name}: {job}"
+                );
+            }
+        }
+    }
 }
 
 /// Takes a variant in, as the head of the file says how to.

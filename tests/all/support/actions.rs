@@ -245,6 +245,10 @@ impl Job {
             ("STATE", at("files/state").into()),
             ("STEP_SUMMARY", at("files/summary").into()),
             ("WORKFLOW", "Flake update".into()),
+            (
+                "WORKFLOW_REF",
+                format!("{slug}/.github/workflows/flake-update.yml@refs/heads/main").into(),
+            ),
             ("WORKSPACE", workspace.into()),
         ];
         let github = matches!(runner, Runner::Github | Runner::GithubContainer);
