@@ -715,6 +715,7 @@ pub fn generating(args: &[OsString]) -> Option<Result<(Generated, Option<Command
         let names = Command::ALL.map(Command::name);
         let words = |words: &[&'static str]| PossibleValuesParser::new(words.to_vec());
         let mut parser = clap::Command::new("flake-herald generate")
+            .bin_name("flake-herald generate")
             .about("Print what is made from the program's own lists of commands, flags and keys")
             .arg(
                 Arg::new("WHAT")

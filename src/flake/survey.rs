@@ -122,7 +122,8 @@ impl Survey {
             Some(package) => format!(
                 "is another flake meant (--flake DIR)? Of this one --attr packages.{system} looks at every package, \
                  --attr {} at one",
-                AttrPath::new(["packages", system.as_str(), package.as_str()])
+                // Whoever tries it hands it to a shell.
+                shell_words::quote(&AttrPath::new(["packages", system.as_str(), package.as_str()]).to_string())
             ),
             None => "is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one".to_owned(),
         }
@@ -196,6 +197,8 @@ mod tests {
         survey.system = "x86_64-linux".to_owned();
         survey.packages = vec!["a.b".to_owned(), "default".to_owned()];
         said.push_str(&say(&survey));
+        survey.packages = vec!["`id` $(id) ' \n".to_owned()];
+        said.push_str(&say(&survey));
         survey.outputs.clear();
         survey.packages.clear();
         survey.kinds.clear();
@@ -214,7 +217,9 @@ mod tests {
         no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); its outputs are `apps`, `lib`
           is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
         no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); its outputs are `apps`, `lib`
-          is another flake meant (--flake DIR)? Of this one --attr packages.x86_64-linux looks at every package, --attr packages.x86_64-linux."a.b" at one
+          is another flake meant (--flake DIR)? Of this one --attr packages.x86_64-linux looks at every package, --attr 'packages.x86_64-linux."a.b"' at one
+        no hosts in `nixosConfigurations` (which is of the type int, and no set of hosts) or `darwinConfigurations` (which is empty) or `homeConfigurations` (which is there, but does not evaluate); its outputs are `apps`, `lib`
+          is another flake meant (--flake DIR)? Of this one --attr packages.x86_64-linux looks at every package, --attr 'packages.x86_64-linux."`id` \$(id) '\'' \n"' at one
         no hosts in `nixosConfigurations` or `darwinConfigurations` or `homeConfigurations`; it has no outputs at all
           is another flake meant (--flake DIR)? --attr PATH looks at any derivation of this one
         no hosts in `nixosConfigurations` or `darwinConfigurations` or `homeConfigurations`; it has 3 in `colmena`, 3 in `deploy`

@@ -291,9 +291,9 @@ impl Discovered {
                 "home" => self.hosts.push(Host::at(Kind::Home.derivation_of(&member))),
                 is => {
                     if is == "system" {
-                        below.push(Kind::Nixos.derivation_of(&member).to_string());
+                        below.push(Kind::Nixos.derivation_of(&member));
                     } else if is == "set" {
-                        below.push(member.to_string());
+                        below.push(member);
                     }
                     others.push(name);
                 }
@@ -308,7 +308,10 @@ impl Discovered {
         } else if below.is_empty() {
             String::new()
         } else {
-            format!("; --attr can name what stands deeper: {}", listed(below))
+            // Whoever tries one hands it to a shell.
+            let paths = below.iter().map(AttrPath::to_string);
+            let words = paths.map(|path| shell_words::quote(&path).into_owned());
+            format!("; --attr can name what stands deeper: {}", listed(words))
         };
         if self.hosts.len() == before {
             return Err(NixError::NoDerivation(format!(
@@ -530,6 +533,7 @@ mod tests {
             ]}),
             serde_json::json!({"what": "set", "members": [
                 {"name": "nodes", "is": "set"}, {"name": "toplevel", "is": "set"}, {"name": "f", "is": "lambda"},
+                {"name": "`id` '", "is": "set"},
             ]}),
             serde_json::json!({"what": "set", "members": [{"name": "f", "is": "lambda"}]}),
         ] {
@@ -547,7 +551,7 @@ mod tests {
         attr:x."a.b" = x."a.b"
         attr:x.phone.activationPackage = x.phone.activationPackage
         left alone in `x`, for they are no derivations: `lib`, `version`, `web`; --attr can name what stands deeper: `x.lib`, `x.web.config.system.build.toplevel`
-        --attr names no derivation, and no set of them: there is none in `x`; --attr can name what stands deeper: `x.nodes`, `x.toplevel`
+        --attr names no derivation, and no set of them: there is none in `x`; --attr can name what stands deeper: `x.nodes`, `x.toplevel`, `'x."`id` '\''"'`
         --attr names no derivation, and no set of them: there is none in `x`
         "#);
     }

@@ -324,6 +324,26 @@ fn site(files: &[(String, String)]) -> String {
     address
 }
 
+/// A site that sends for as long as it is listened to.
+fn endless_site() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let piece = [b'x'; 1 << 16];
+            drop(stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"));
+            // More than is taken, and not so much that a failing test fills a disk.
+            for _ in 0..4096 {
+                if stream.write_all(&piece).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
 fn sum(bytes: &str) -> String {
     let digest = Sha256::digest(bytes.as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -407,10 +427,21 @@ fn a_release_is_run_only_if_it_is_the_one_that_is_pinned() {
             "{said}"
         );
     }
+    // What has no end is not kept until the disk is full.
+    let endless = endless_site();
+    for tool in ["curl", "wget"] {
+        let mut alone = job.clone();
+        alone.tools_are_only(&env, tool);
+        let said = setup(&alone, "release", &endless).ends(1).get.stderr;
+        let why = format!("cannot be downloaded ({tool}: exit code ");
+        assert!(said.contains(&why), "{said}");
+    }
+    assert_eq!(programs(&job).len(), 4, "something of it stays");
     // Only what nobody can change on its way.
     for url in [
         "http://example.org/mirror",
         "http://127.0.0.1.example.org/",
+        "http://localhost:x@example.org/",
         "file:///tmp",
         "-o/tmp/x",
     ] {
@@ -569,6 +600,13 @@ fn tokens_go_to_what_publishes_and_to_nothing_else() {
             let got = seen("seen");
             assert_eq!(got["FLAKE_HERALD_TOKEN"], "my-0wn token");
             assert_eq!(got["GITHUB_TOKEN"], job.token);
+            // Also where every shell of the job says what it does.
+            let mut traced = job.clone();
+            traced.set("SHELLOPTS", "xtrace");
+            let own = ("token", "my-0wn token");
+            let done = traced.uses(&env, &[&with[..], more, &[own]].concat());
+            let log = done.ends(0).log();
+            assert!(!log.contains("0wn") && !log.contains(&job.token), "{log}");
             // The job's own is that, however it is given: what it cannot do is told then.
             uses(&job, &[more, &[("token", &*job.token)]].concat());
             assert_eq!(seen("seen").get("FLAKE_HERALD_TOKEN"), None);
@@ -586,6 +624,8 @@ fn tokens_go_to_what_publishes_and_to_nothing_else() {
             job.set(name, format!("hunter2 in {name}"));
         }
         job.token = "hunter2 of the job".to_owned();
+        // A variable of the job's cannot make them believe that there is nothing left to take out.
+        job.set("HERALD_BARE", "yes");
         let builds: [&[(&str, &str)]; 4] = [
             &[("command", "report")],
             &[("dry-run", "true")],
@@ -767,6 +807,13 @@ fn a_pull_request_is_opened_and_kept_on_every_runner() {
         is(&done, &expected);
         assert_eq!(scene.forge.pushes(), 0);
 
+        // Neither token is left anywhere on the runner.
+        let mut grep = scene.env.command("grep");
+        grep.args(["-rlaF", "-e", "t0ken-of-alice", "-e", &job.token]);
+        grep.args(["--exclude-dir=forge", "."]);
+        let left = scene.env.output(grep.current_dir(scene.env.dir()));
+        assert_eq!((left.status.code(), &*left.stdout), (Some(1), ""));
+
         // An error of the program fails the step, and the outputs say so.
         job.token = "wrong".to_owned();
         job.set("FORGEJO_TOKEN", "wrong");
@@ -932,6 +979,40 @@ fn a_job_that_is_cancelled_ends_the_program_properly() {
             "{outputs}"
         );
     }
+}
+
+/// A signal that comes before there is a program to have it sent on to is not lost.
+#[test]
+fn a_job_that_is_cancelled_at_once_starts_nothing() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let env = TestEnv::new();
+    let job = bare_job(&env);
+    let program = witness(&env, &job);
+    let inputs = job.inputs(&[]);
+    let got = BTreeMap::from([("program".to_owned(), program.display().to_string())]);
+    let of_steps = BTreeMap::from([("get".to_owned(), got)]);
+    let mut shell = job.command(&env, job.action.step("run"), &inputs, &of_steps);
+    // Where it waits for somebody to read, the first outputs are written: what comes next is the program.
+    let fifo = env.dir().join("fifo");
+    let mut mkfifo = env.command("mkfifo");
+    let _out = env.output(mkfifo.arg(&fifo)).success();
+    shell.env("GITHUB_OUTPUT", &fifo);
+    let mut child = shell.stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Up to there it calls nothing that it would sleep for.
+    let stat = format!("/proc/{}/stat", child.id());
+    let sleeps = || fs::read_to_string(&stat).unwrap().contains(") S ");
+    while !sleeps() {
+        assert!(Instant::now() < deadline, "it does not wait");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    // It goes on, if it still does.
+    let reader = fs::File::options().read(true).write(true).open(&fifo);
+    let status = child.wait().unwrap();
+    drop(reader);
+    assert!(!status.success(), "{status}");
+    assert!(!env.dir().join("args").exists(), "the program was started");
 }
 
 /// An action's directory as Forgejo's runner has it, whose flake builds a program that runs ours. Beside it, it says which

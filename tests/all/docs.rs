@@ -8,6 +8,8 @@
 //! ```text
 //! <!-- not run: REASON -->
 //! ```
+//!
+//! So that no block is left out without a word, there are no indented ones, and what looks like a fence is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,6 +45,7 @@ const OF_SERVERS_AND_TOOLS: &[&str] = &[
     "Couldn't load public key",
     "GH006",
     "Not allowed to push to protected branch auto/flake-update",
+    "cannot create directory '/nix'",
     "gpg: signing failed: Inappropriate ioctl for device",
     "incorrect passphrase supplied to decrypt private key",
 ];
@@ -61,6 +64,8 @@ struct Page {
     path: PathBuf,
     text: String,
     blocks: Vec<Block>,
+    /// Lines that look like a block's, or are one's, and are not among `blocks`.
+    lost: Vec<usize>,
     /// Code spans.
     spans: Vec<Placed>,
     /// Where links and pictures lead.
@@ -147,6 +152,7 @@ fn read(path: &Path, text: String) -> Page {
         path: path.to_owned(),
         text: String::new(),
         blocks: Vec::new(),
+        lost: Vec::new(),
         spans: Vec::new(),
         links: Vec::new(),
         anchors: BTreeSet::new(),
@@ -155,6 +161,8 @@ fn read(path: &Path, text: String) -> Page {
     let mut heading: Option<String> = None;
     let mut block: Option<Block> = None;
     let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
+    // Lines of fenced blocks.
+    let mut fenced: BTreeSet<usize> = BTreeSet::new();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
     for (event, range) in Parser::new_ext(&text, options).into_offset_iter() {
         let line = text[..range.start].matches('\n').count() + 1;
@@ -174,7 +182,9 @@ fn read(path: &Path, text: String) -> Page {
                 *before += 1;
                 page.anchors.insert(anchor);
             }
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)) => page.lost.push(line),
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                fenced.extend(line..=line + text[range].trim_end().matches('\n').count());
                 let before = lines.get(line.wrapping_sub(2)).copied().unwrap_or("");
                 block = Some(Block {
                     line,
@@ -216,6 +226,15 @@ fn read(path: &Path, text: String) -> Page {
                 }
             }
             _ => {}
+        }
+    }
+    let looks_like_a_fence = |line: &str| {
+        let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '>');
+        line.starts_with("```") || line.starts_with("~~~")
+    };
+    for (index, line) in lines.iter().enumerate() {
+        if looks_like_a_fence(line) && !fenced.contains(&(index + 1)) {
+            page.lost.push(index + 1);
         }
     }
     page.text = text;
@@ -586,6 +605,12 @@ fn blocks_can_be_read_as_what_they_are() {
                 }
             }
         }
+        for line in &page.lost {
+            wrong.push(format!(
+                "{}: no fenced block, and looks like one",
+                page.at(*line)
+            ));
+        }
         // A mark that stands before nothing keeps nothing from being run.
         for (index, _) in page
             .text
@@ -751,6 +776,29 @@ mod of_this_test {
         assert_eq!(unknown_flags("--fail-on=any"), [""; 0]);
         assert_eq!(unknown_flags("nix --dump-db"), [""; 0]);
         assert_eq!(unknown_flags("flake-herald report --help"), [""; 0]);
+    }
+
+    #[test]
+    fn blocks_that_would_be_left_out_are_found() {
+        let page = |text: &str| {
+            let page = page(text);
+            (page.blocks.len(), page.lost)
+        };
+        for read in [
+            "```sh\na\n```\n",
+            "~~~ sh\n```\n~~~\n",
+            "- a\n\n  ```sh\n  b\n  ```\n",
+            "> ```sh\n> a\n> ```\n",
+            "````sh\n```\n````\n",
+            "```sh\nwithout an end\n",
+        ] {
+            assert_eq!(page(read), (1, vec![]), "{read}");
+        }
+        assert_eq!(page("a\n\n    b\n").1, [3]);
+        assert_eq!(page("a\n\n\tb\n").1, [3]);
+        assert_eq!(page("a\n    ```sh\n    b\n    ```\n").1, [2, 4]);
+        assert_eq!(page("<details>\n```sh\na\n```\n</details>\n").1, [2, 4]);
+        assert_eq!(page("```sh `a`\nb\n").1, [1]);
     }
 
     #[test]

@@ -100,6 +100,8 @@ fn generate_is_no_command_for_users() {
         assert!(output.stderr.starts_with("error: "), "{output}");
     }
     let output = env.run(["generate", "--help"]).success();
+    let usage = "Usage: flake-herald generate <WHAT> [COMMAND]";
+    assert!(output.stdout.contains(usage), "{output}");
     assert_eq!(output.stderr, "");
 }
 

@@ -178,7 +178,9 @@ fn the_text_of_a_release_is_its_section_of_the_changelog() {
 
     let mut said = release.refused(&["notes", "0.2.0"]);
     said += &release.refused(&["notes", "v0.1.0"]);
-    said += &release.refused(&["notes", "0.1.0\n"]);
+    for bad in ["0.1.0\n", "../x", "1٠.0.0", "0.1.0-a..b"] {
+        said += &release.refused(&["notes", bad]);
+    }
     release.replace("CHANGELOG.md", "- `run` runs.\n", "");
     said += &release.refused(&["notes", "0.1.0"]);
     release.replace("CHANGELOG.md", "## 0.0.1 - 2026-01-01", "## [0.1.0]");
@@ -187,9 +189,23 @@ fn the_text_of_a_release_is_its_section_of_the_changelog() {
     release: CHANGELOG.md has no section 0.2.0: rename Unreleased to `## 0.2.0 - DATE`
     release: not a version: 'v0.1.0' (as 0.1.0, without a v)
     release: not a version: '0.1.0\n' (as 0.1.0, without a v)
+    release: not a version: '../x' (as 0.1.0, without a v)
+    release: not a version: '1٠.0.0' (as 0.1.0, without a v)
+    release: not a version: '0.1.0-a..b' (as 0.1.0, without a v)
     release: CHANGELOG.md's section 0.1.0 is empty
     release: CHANGELOG.md has 2 sections 0.1.0
     ");
+}
+
+#[test]
+fn what_is_shown_in_a_changelog_is_no_heading() {
+    let release = Release::new();
+    let shown = "- `run` runs:\n\n  ```sh\n## 0.1.0\n~~~\n[x]: y\n  ````\n\n- And more.\n";
+    release.replace("CHANGELOG.md", "- `run` runs.\n", shown);
+    assert_eq!(
+        release.run(&["notes", "0.1.0"]).success().stdout,
+        format!("### Added\n\n{shown}")
+    );
 }
 
 #[test]
@@ -212,12 +228,19 @@ fn a_release_that_is_not_prepared_is_not_begun() {
     said += &release.refused(&["check", "0.1.0"]);
     release.replace("Cargo.lock", "version = \"0.1.0\"", "version = \"0.0.9\"");
     said += &release.refused(&["check", "0.1.0"]);
+    release.env.write("work/Cargo.lock", "[[");
+    said += release
+        .refused(&["check", "0.1.0"])
+        .split(": Invalid")
+        .next()
+        .unwrap();
     insta::assert_snapshot!(said, @"
     release: Cargo.toml is at 0.1.0, not at 0.0.1
     release: CHANGELOG.md still has entries under Unreleased: they belong to 0.1.0
     release: action.yml has 0 lines `SHA256_AARCH64: …`, where one is expected
     release: the tag v0.1.0 is there already
     release: Cargo.lock has flake-herald at 0.0.9: run cargo update --workspace
+    release: Cargo.lock is not laid out as expected
     ");
 }
 
@@ -294,6 +317,11 @@ fn programs_that_the_action_does_not_pin_are_told() {
     )
     .unwrap();
     said += &release.refused(&["verify", "0.1.0", "dist"]);
+    fs::remove_file(release.env.dir().join("work/dist/more")).unwrap();
+    release
+        .env
+        .write("work/dist/flake-herald-x86_64-linux/program", "");
+    said += &release.refused(&["verify", "0.1.0", "dist"]);
     insta::assert_snapshot!(said, @"
     release: these are not the programs that action.yml pins:
       VERSION: pinned 0.1.0, here 0.1.1
@@ -301,6 +329,7 @@ fn programs_that_the_action_does_not_pin_are_told() {
       SHA256_X86_64: pinned a0249c7308e1da6f450238eedc3b803cf59252af4c9ef1d499fd5f3ee64ff80b, here ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5
     release: not expected in dist: more
     release: missing in dist: flake-herald-x86_64-linux
+    release: not a file in dist: flake-herald-x86_64-linux
     ");
 }
 
@@ -375,6 +404,27 @@ async fn a_release_that_fails_half_way_leaves_no_tag() {
     );
     assert_eq!(release.origin(), "as tested (Fleet Owner) (HEAD -> main)\n");
     assert_eq!(release.git(&["tag"]), "");
+}
+
+/// Whoever is redirected to would get the token.
+#[tokio::test]
+async fn the_token_goes_nowhere_else() {
+    let release = Release::prepared();
+    let elsewhere = MockServer::start().await;
+    let server = MockServer::start().await;
+    let redirect = ResponseTemplate::new(302).insert_header("location", elsewhere.uri());
+    Mock::given(any())
+        .respond_with(redirect)
+        .mount(&server)
+        .await;
+    let mut command = release.script(&["publish", "0.1.0", "dist"]);
+    command
+        .env("GITHUB_API_URL", server.uri())
+        .env("GITHUB_REPOSITORY", "flake-herald/flake-herald")
+        .env("RELEASE_TOKEN", "sesame");
+    let stderr = release.env.output(&mut command).code(1).stderr;
+    assert!(stderr.trim_end().ends_with("limit=50: 302"), "{stderr}");
+    assert!(elsewhere.received_requests().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -483,6 +533,19 @@ fn a_program_that_is_not_fit_for_a_release_is_told() {
     check-binary: 15000001 bytes, which is more than 15000000
     check-binary: not a program: $D/program
     "#);
+}
+
+/// Forges follow files of both names; the linters are given those of one.
+#[test]
+fn a_workflow_that_the_linters_would_not_see_is_told() {
+    let env = TestEnv::new();
+    for dir in [".github", ".forgejo"] {
+        copy(&project().join(dir), &env.dir().join(dir));
+    }
+    env.write(".forgejo/workflows/more.yaml", "on: push\n");
+    let mut command = env.command(project().join("scripts/lint-workflows"));
+    let said = env.output(command.arg(env.dir())).code(1).stderr;
+    assert!(said.contains("/.forgejo/workflows/more.yaml"), "{said}");
 }
 
 /// Every output of the project's `flake.nix` evaluates, and its package is built and run, by a real Nix with

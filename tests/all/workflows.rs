@@ -27,6 +27,8 @@ const JOB_TOKEN: &str = "t0ken-of-the-job";
 const OWN_TOKEN: &str = "t0ken-of-the-owner";
 /// The repository that the files are from.
 const HOME: &str = "flake-herald/flake-herald";
+/// A fork of it, which has the files too.
+const FORK: &str = "alice/flake-herald";
 /// All of them.
 const FILES: [&str; 3] = [
     "flake-update.yml",
@@ -835,8 +837,8 @@ fn what_fails_publishes_nothing() {
 fn they_rest_in_the_repository_that_they_are_from() {
     for dialect in [Dialect::Forgejo, Dialect::Github] {
         let place = Place::new(dialect, FILES[0]);
-        let here = format!("--env=GITHUB_REPOSITORY={HOME}");
-        for file in FILES {
+        for (file, from) in FILES.into_iter().zip([HOME, FORK, HOME]) {
+            let here = format!("--env=GITHUB_REPOSITORY={from}");
             fs::write(&place.workflow, adapted(&shipped(dialect, file))).unwrap();
             let mut more = vec![here.as_str()];
             if file == "flake-update-matrix.yml" {

@@ -306,6 +306,16 @@ impl Job {
         self.set("PATH", self.bin.clone());
     }
 
+    /// Makes one of two programs that download be there, and the other one not.
+    pub(crate) fn tools_are_only(&mut self, env: &TestEnv, name: &str) {
+        let bin = self.bin.with_file_name(format!("bin of {name}"));
+        fs::create_dir(&bin).unwrap();
+        for tool in TOOLS.iter().copied().chain([name]) {
+            symlink(env.which(tool).unwrap(), bin.join(tool)).unwrap();
+        }
+        self.set("PATH", bin);
+    }
+
     /// Makes a shell script be one of the programs.
     pub(crate) fn tool(&self, env: &TestEnv, name: &str, script: &str) {
         let path = self.bin.join(name);
