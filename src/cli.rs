@@ -100,6 +100,14 @@ impl Command {
     }
 }
 
+/// What the help of the whole program ends with: where somebody begins who has read nothing yet.
+pub const BEGINNING: &str = concat!(
+    "Begin with `flake-herald report` in the directory of a flake: it publishes nothing and leaves the\n\
+     checkout as it is. The pages begin with\n",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/src/branch/main/docs/first-run.md"
+);
+
 /// What stands behind a command without a flag.
 #[derive(Debug, Clone, Copy)]
 struct Operand {
@@ -760,6 +768,7 @@ pub fn parser_with(change: &dyn Fn(&Flag, Arg) -> Option<Arg>) -> clap::Command 
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(100)
+        .after_help(BEGINNING)
         .subcommands(Command::ALL.map(|command| {
             clap::Command::new(command.name())
                 .about(command.about())
@@ -1039,6 +1048,10 @@ mod tests {
         Options:
           -h, --help     Print help
           -V, --version  Print version
+
+        Begin with `flake-herald report` in the directory of a flake: it publishes nothing and leaves the
+        checkout as it is. The pages begin with
+        https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md
         ");
     }
 

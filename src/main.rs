@@ -11,9 +11,9 @@ use std::sync::Arc;
 use anstream::{AutoStream, ColorChoice};
 use flake_herald::cli::{self, Color, Command, Generated, Usage};
 use flake_herald::command::{Cancel, adopt_orphans};
-use flake_herald::config::{Config, Environment};
+use flake_herald::config::{CiRunner, Config, Environment};
 use flake_herald::exit;
-use flake_herald::pipeline::{self, Machine, Surroundings};
+use flake_herald::pipeline::{self, Delivery, Machine, Surroundings};
 use flake_herald::report;
 
 use log::{Screen, complain};
@@ -26,14 +26,24 @@ fn main() -> ExitCode {
             Err(usage) => refuse(&usage),
         };
     }
+    let environment = surrounding_environment();
+    let asked = args.get(1).and_then(|word| {
+        let mut commands = Command::ALL.into_iter();
+        commands.find(|command| word == command.name())
+    });
     let parsed = match cli::parse(args) {
         Ok(parsed) => parsed,
-        Err(usage) => return refuse(&usage),
+        Err(usage) => {
+            if usage.exit_code() != 0 {
+                tell_runner(asked, &environment);
+            }
+            return refuse(&usage);
+        }
     };
-    let environment = surrounding_environment();
     let config = match Config::load(&parsed, &environment) {
         Ok(config) => config,
         Err(error) => {
+            tell_runner(Some(parsed.command), &environment);
             let page = exit::pages::of_configuration(&error);
             complain(&error.to_string(), None, page, ColorChoice::Auto);
             return ExitCode::from(if parsed.asks_for_exit_code() {
@@ -53,6 +63,24 @@ fn main() -> ExitCode {
         tracing::warn!("{warning}");
     }
     ExitCode::from(run(&config, &environment, color, &screen))
+}
+
+/// Tells the runner that the step failed before there was a configuration, as the pipeline does later: who asks for the outputs
+/// of a step finds them, whatever it was.
+fn tell_runner(command: Option<Command>, environment: &Environment) {
+    if !matches!(
+        command,
+        Some(Command::Run | Command::Report | Command::Publish)
+    ) {
+        return;
+    }
+    let output = CiRunner::detect(environment).and_then(|runner| runner.output);
+    let delivery = Delivery {
+        runner_output: output.map(|file| file.value),
+        ..Delivery::default()
+    };
+    // The error that is told is the one that came first.
+    drop(delivery.fail(exit::ERROR));
 }
 
 /// Says what is wrong with the command line, or the help that it asks for.

@@ -30,6 +30,8 @@ pub enum Page {
     Signing,
     /// What is wrong with reports of several jobs.
     Matrix,
+    /// What can be said of a lock that somebody else made.
+    OthersLocks,
     /// What templates know.
     Templates,
     /// Every key of the configuration.
@@ -38,13 +40,14 @@ pub enum Page {
 
 impl Page {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WhatStops,
         Self::WhichNix,
         Self::Tokens,
         Self::GithubSettings,
         Self::Signing,
         Self::Matrix,
+        Self::OthersLocks,
         Self::Templates,
         Self::Configuration,
     ];
@@ -58,6 +61,7 @@ impl Page {
             Self::GithubSettings => "docs/github.md#what-must-be-allowed",
             Self::Signing => "docs/signing.md#when-it-cannot-be-signed",
             Self::Matrix => "docs/matrix.md#when-it-stops",
+            Self::OthersLocks => "docs/dependabot.md#report-on-their-pull-requests",
             Self::Templates => "docs/templates.md",
             Self::Configuration => "docs/configuration.md",
         }
@@ -107,6 +111,7 @@ fn of_nix(error: &NixError) -> Option<Page> {
     match error {
         NixError::Command(command) if command.is_program_missing() => Some(Page::WhichNix),
         NixError::TooOld { .. } | NixError::Lacks { .. } => Some(Page::WhichNix),
+        NixError::StaleLock => Some(Page::OthersLocks),
         // A private one, as a rule.
         NixError::Unreachable { .. } if !error.has_one_cause() => Some(Page::WhatStops),
         _ if error.is_out_of_reach() => Some(Page::WhatStops),
@@ -116,7 +121,9 @@ fn of_nix(error: &NixError) -> Option<Page> {
 
 fn of_git(error: &GitError) -> Option<Page> {
     match error {
-        GitError::NoKey | GitError::NoSigner(_) | GitError::Sign(_) => Some(Page::Signing),
+        GitError::NoKey | GitError::NoSigner(_) | GitError::KeyFile { .. } | GitError::Sign(_) => {
+            Some(Page::Signing)
+        }
         _ => None,
     }
 }
@@ -126,7 +133,6 @@ fn of_publishing(error: &PublishError) -> Option<Page> {
         PublishError::Forge(error) => of_forge(error),
         PublishError::Transport(error) => of_transport(error),
         PublishError::Git(error) => of_git(error),
-        PublishError::KeyFile { .. } => Some(Page::Signing),
         PublishError::NoToken { .. } | PublishError::MayNotPush(_) => Some(Page::Tokens),
         PublishError::Template(_) => Some(Page::Templates),
         PublishError::Merge(_)

@@ -66,7 +66,7 @@ pub enum ForgeError {
     /// GitHub's setting that keeps the automatic token from opening pull requests.
     #[error("GitHub Actions may not open pull requests here ({0})")]
     ActionsMayNotOpen(Call),
-    /// Forgejo's automatic token cannot open pull requests in private repositories.
+    /// Forgejo's automatic token cannot open pull requests in private repositories; Gitea's may be refused likewise.
     #[error("the automatic token cannot open a pull request in this repository ({0})")]
     PrivateNeedsToken(Call),
     /// It is not there, or not to be seen.
@@ -208,11 +208,19 @@ impl ForgeError {
                 "allow it under Settings → Actions → General → Workflow permissions, \"Allow GitHub Actions to create \
                  and approve pull requests\" (the organisation's settings may have to allow it first); or {OWN_TOKEN}"
             ),
-            Self::PrivateNeedsToken(call) => format!(
-                "{}'s automatic token cannot open pull requests in private repositories, nor in those of limited \
-                 organisations: {OWN_TOKEN}, with the scope write:repository (write:issue for notes)",
-                call.kind
-            ),
+            Self::PrivateNeedsToken(call) => {
+                let why = match call.kind {
+                    ForgeKind::Gitea => {
+                        "where the repository is private, the job's automatic token may not do (from Gitea 1.26 on the job's \
+                         `permissions:` and the Actions settings say what it may)"
+                    }
+                    ForgeKind::Forgejo | ForgeKind::Github => {
+                        "Forgejo's automatic token cannot open pull requests in private repositories, nor in those of limited \
+                         organisations"
+                    }
+                };
+                format!("{why}: {OWN_TOKEN}, with the scope write:repository (write:issue for notes)")
+            }
             Self::NotFound { call, .. } => match call.held {
                 Held::Nothing => format!(
                     "check owner and name; a private repository is not shown without a token: {OWN_TOKEN}"

@@ -241,6 +241,11 @@ impl Http {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Returns what the forge runs.
+    pub(super) fn kind(&self) -> ForgeKind {
+        self.kind
+    }
+
     /// Returns whose token is sent.
     pub(super) fn held(&self) -> Held {
         self.held

@@ -998,6 +998,20 @@ async fn refusals_of_forgejo() {
         hint.contains("FLAKE_HERALD_TOKEN") && hint.contains("write:repository"),
         "{hint}"
     );
+    // Of Gitea it is not known.
+    assert!(
+        hint.starts_with("Forgejo's automatic token cannot"),
+        "{hint}"
+    );
+    let private = ResponseTemplate::new(404).set_body_json(json!({
+        "message": "The target couldn't be found.",
+        "errors": ["Can't read pulls or can't read UnitTypeCode"],
+    }));
+    let hint = error_of(ForgeKind::Gitea, automatic(), true, private)
+        .await
+        .hint()
+        .unwrap();
+    insta::assert_snapshot!(hint, @"where the repository is private, the job's automatic token may not do (from Gitea 1.26 on the job's `permissions:` and the Actions settings say what it may): give a token of your own in FLAKE_HERALD_TOKEN or with --token-file, with the scope write:repository (write:issue for notes)");
 
     let same = "There are no changes between the head and the base";
     let error = error_of(kind, given(), true, refused(422, same)).await;
@@ -1030,6 +1044,43 @@ async fn a_branch_missing_on_forgejo_is_told_from_a_repository_missing() {
     let stage = Stage::new(ForgeKind::Forgejo, vec![missing(), there(), there()]).await;
     let error = stage.client_with(automatic()).open(&new()).await;
     assert!(matches!(error, Err(ForgeError::PrivateNeedsToken(_))));
+}
+
+#[tokio::test]
+async fn the_automatic_token_opens_nothing_that_is_not_public_on_forgejo() {
+    let public = Repository {
+        slug: "alice/fleet".parse().unwrap(),
+        default_branch: main(),
+        archived: false,
+        private: false,
+        fork: false,
+        may_push: Some(true),
+        takes_pull_requests: true,
+    };
+    let private = Repository {
+        private: true,
+        ..public.clone()
+    };
+    let mut table = String::new();
+    for (kind, token, repository) in [
+        (ForgeKind::Forgejo, automatic(), &private),
+        (ForgeKind::Forgejo, automatic(), &public),
+        (ForgeKind::Forgejo, given(), &private),
+        (ForgeKind::Gitea, automatic(), &private),
+        (ForgeKind::Github, automatic(), &private),
+    ] {
+        let stage = Stage::new(kind, Vec::new()).await;
+        let said = stage.client_with(token).cannot_open(repository);
+        table += &said.map_or_else(|| "-".to_owned(), |error| error.to_string());
+        table.push('\n');
+    }
+    insta::assert_snapshot!(table, @"
+    the automatic token cannot open a pull request in this repository (GET /repos/alice/fleet: 200, it is not public)
+    -
+    -
+    -
+    -
+    ");
 }
 
 #[tokio::test]

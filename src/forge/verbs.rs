@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::error::ForgeError;
+use super::error::{Call, ForgeError, Held};
 use super::forgejo::Forgejo;
 use super::github::Github;
 use super::http::{Http, Limits};
@@ -188,6 +188,26 @@ impl Client {
     /// Returns how many requests were sent.
     pub fn requests(&self) -> u32 {
         self.http().requests()
+    }
+
+    /// Returns why no pull request can be opened in `repository`, where the forge itself says so only once the branch is pushed.
+    ///
+    /// The user that Forgejo's automatic token stands for may read no pull request of what is not public, in Forgejo 16 neither.
+    pub fn cannot_open(&self, repository: &Repository) -> Option<ForgeError> {
+        let http = self.http();
+        let is_refused = http.kind() == ForgeKind::Forgejo
+            && http.held() == Held::Automatic
+            && repository.private;
+        is_refused.then(|| {
+            ForgeError::PrivateNeedsToken(Call {
+                method: "GET",
+                path: format!("/repos/{}", repository.slug),
+                status: 200,
+                words: "it is not public".to_owned(),
+                held: Held::Automatic,
+                kind: ForgeKind::Forgejo,
+            })
+        })
     }
 }
 

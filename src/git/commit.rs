@@ -56,13 +56,8 @@ impl Workshop {
         let message = finished(&new.message, signoff)?;
         // The repository is opened anew afterwards: a handle kept over an await would tie the future to one thread.
         let unsigned = unsigned(&self.open()?, new, &people, &message)?;
-        let place = Place {
-            door,
-            git_dir: self.git_dir(),
-            toplevel: self.toplevel(),
-            scratch: self.scratch(),
-        };
-        let signature = place
+        let signature = self
+            .place(door)
             .sign(&new.signing, &people.committer, &unsigned)
             .await?;
         let repository = self.open()?;
@@ -77,6 +72,24 @@ impl Workshop {
                 .and_then(|odb| odb.write(ObjectType::Commit, unsigned.as_bytes())),
         };
         name_of(id.map_err(tried("write the commit"))?)
+    }
+
+    /// Finds what would keep a commit from being signed, as far as that is seen without signing.
+    ///
+    /// # Errors
+    ///
+    /// No key is named, or its file holds none that can be used.
+    pub async fn check_signing(&self, door: &Door, signing: &Signing) -> Result<(), GitError> {
+        self.place(door).check(signing).await
+    }
+
+    fn place<'a>(&'a self, door: &'a Door) -> Place<'a> {
+        Place {
+            door,
+            git_dir: self.git_dir(),
+            toplevel: self.toplevel(),
+            scratch: self.scratch(),
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub use identity::Identity;
 pub use names::{BranchName, CommitId, NameError, RepoSlug};
 pub use refusal::{Refusal, Why};
 pub use remote::{RemoteUrl, RemoteUrlError, Scheme};
-pub use sign::{SignHow, Signing};
+pub use sign::{SignHow, Signing, WrongKey};
 pub use transport::{Credential, Remote, Seen, Transport, TransportError, Want};
 pub use workshop::{CommitFacts, Contained, OwnCommits, Workshop};
 
@@ -125,6 +125,14 @@ pub enum GitError {
     /// The program that signs did not run, or not to its end.
     #[error("the commit cannot be signed: {0}")]
     NoSigner(CommandError),
+    /// The file of the signing key holds none that can be used.
+    #[error("the signing key {} {wrong}", .file.display())]
+    KeyFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        wrong: WrongKey,
+    },
     /// A signature is wanted and cannot be made.
     #[error("the commit cannot be signed: {0}")]
     Sign(String),
@@ -179,6 +187,8 @@ impl GitError {
             Self::NoSigner(error) if error.is_program_missing() => Some(
                 "install the program (OpenSSH or GnuPG), or do without a signature: --sign off".to_owned(),
             ),
+            Self::KeyFile { wrong, .. } => Some(wrong.hint().to_owned()),
+            Self::Sign(words) if sign::wants_passphrase(words) => Some(sign::NO_PASSPHRASE.to_owned()),
             Self::Sign(_) => Some(
                 "git's commit.gpgSign, gpg.format and user.signingKey say how commits are signed; --sign off does without"
                     .to_owned(),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,72 @@ pub struct Signing {
     pub how: SignHow,
     /// The key, where it is not the one that git's configuration names.
     pub key_file: Option<PathBuf>,
+}
+
+/// What is wrong with the file of a signing key. `Display` follows the file's name.
+#[derive(Debug)]
+pub enum WrongKey {
+    /// The system does not let it be read.
+    Unreadable(io::Error),
+    /// There is nothing in it.
+    Empty,
+    /// It is the public half, and the other one is nowhere to be found.
+    Public,
+    /// It is locked with a passphrase, and no agent can have it open.
+    Passphrase,
+    /// The program that signs cannot read it.
+    Refused(String),
+}
+
+impl fmt::Display for WrongKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(source) => write!(f, "cannot be read: {source}"),
+            Self::Empty => f.write_str("is empty"),
+            Self::Public => f.write_str("is a public key, and the private one is not here"),
+            Self::Passphrase => f.write_str("has a passphrase"),
+            Self::Refused(words) => write!(f, "is no private key that can be used: {words}"),
+        }
+    }
+}
+
+impl WrongKey {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => {
+                "name the key's file with --signing-key-file, or in git's user.signingKey"
+            }
+            Self::Empty => {
+                "a secret that is not set, or has another name, leaves an empty file; --sign off does without a signature"
+            }
+            Self::Public => {
+                "the file must hold the private key, from BEGIN to END; or SSH_AUTH_SOCK must lead to an agent that has it"
+            }
+            Self::Passphrase => NO_PASSPHRASE,
+            Self::Refused(words) if words.contains("too open") => {
+                "nobody else may be able to read it: `chmod 600`, or `umask 077` before it is written"
+            }
+            Self::Refused(_) => {
+                "it must hold the whole private key, from BEGIN to END and with its line breaks"
+            }
+        }
+    }
+}
+
+/// What to do about a key that is locked.
+pub(super) const NO_PASSPHRASE: &str =
+    "nobody is asked for a passphrase here: use a key without one, or an agent that has it open";
+
+/// Whether a program that signs says that it wanted a passphrase: gpg of a terminal that is none, ssh-keygen of the empty one.
+pub(super) fn wants_passphrase(words: &str) -> bool {
+    [
+        "incorrect passphrase",
+        "Inappropriate ioctl for device",
+        "No pinentry",
+    ]
+    .iter()
+    .any(|part| words.contains(part))
 }
 
 /// The kinds of signatures that git knows, by their names in `gpg.format`.
@@ -179,31 +246,18 @@ impl Place<'_> {
         let Some(format) = settings.wanted(signing)? else {
             return Ok(None);
         };
-        // The system's directory for temporary files is not ours alone.
-        let files = tempfile::Builder::new()
-            .prefix("signature-")
-            .tempdir_in(self.scratch)
-            .map_err(file_error(self.scratch))?;
+        let files = self.files()?;
         let program = self.expanded(settings.program(format));
         let signature = match (format, &signing.key_file) {
             (Format::Ssh, key_file) => {
-                let key = match key_file {
-                    Some(file) => SshKey::File(absolute(file)?),
-                    None => self.ssh_key(&settings).await?,
-                };
+                let key = self.ssh_key(key_file.as_deref(), &settings).await?;
                 self.with_ssh(&program, &key, files.path(), commit).await
             }
             (Format::OpenPgp, Some(file)) => {
-                let (home, key) = self
-                    .imported(&program, &absolute(file)?, files.path())
-                    .await?;
-                let signature = self.with_gpg(&program, Some(&home), &key, commit).await;
-                self.end_agent(&home).await;
-                signature
+                self.with_gpg_file(&program, file, files.path(), commit)
+                    .await
             }
-            (Format::X509, Some(_)) => Err(GitError::Sign(
-                "a key file cannot be used where git's setting gpg.format is x509".to_owned(),
-            )),
+            (Format::X509, Some(_)) => Err(no_file_for_x509()),
             (Format::OpenPgp | Format::X509, None) => {
                 let key = settings
                     .text("user.signingkey")
@@ -214,12 +268,95 @@ impl Place<'_> {
         signature.map(Some)
     }
 
-    /// Returns the SSH key that git would take.
-    async fn ssh_key(&self, settings: &Settings) -> Result<SshKey, GitError> {
+    /// Finds what would keep a commit from being signed, as far as that is seen without signing with a key that may want to be
+    /// touched each time: whether a file holds a key, and one that is not locked.
+    pub(super) async fn check(&self, signing: &Signing) -> Result<(), GitError> {
+        if signing.how == SignHow::Off {
+            return Ok(());
+        }
+        let settings = Settings::read(self.door, self.git_dir).await?;
+        let Some(format) = settings.wanted(signing)? else {
+            return Ok(());
+        };
+        let files = self.files()?;
+        let program = self.expanded(settings.program(format));
+        match (format, &signing.key_file) {
+            // It can be read only once, and that is for the signature.
+            (_, Some(file)) if is_pipe(file) => Ok(()),
+            (Format::Ssh, key_file) => match self.ssh_key(key_file.as_deref(), &settings).await? {
+                SshKey::File(file) => self.check_ssh(&program, &file, files.path()).await,
+                SshKey::Literal(_) => Ok(()),
+            },
+            // In a keyring of our own no card has it.
+            (Format::OpenPgp, Some(file)) => self
+                .with_gpg_file(&program, file, files.path(), "a rehearsal")
+                .await
+                .map(drop),
+            (Format::X509, Some(_)) => Err(no_file_for_x509()),
+            (Format::OpenPgp | Format::X509, None) => Ok(()),
+        }
+    }
+
+    async fn check_ssh(&self, program: &str, file: &Path, files: &Path) -> Result<(), GitError> {
+        let refused = |wrong| GitError::KeyFile {
+            file: file.to_owned(),
+            wrong,
+        };
+        let has_agent = self.door.environment().get("SSH_AUTH_SOCK").is_some();
+        let usable = usable(file, files)?;
+        // Others that sign in its place may have keys elsewhere, and need not know more of them than how to sign.
+        if Path::new(program).file_name() != Some("ssh-keygen".as_ref()) {
+            return Ok(());
+        }
+        let path = match usable {
+            Usable::Public => {
+                // ssh-keygen looks for the other half beside it.
+                let private = file.with_extension("");
+                let is_beside = file.extension().is_some_and(|e| e == "pub") && private.exists();
+                return if is_beside || has_agent {
+                    Ok(())
+                } else {
+                    Err(refused(WrongKey::Public))
+                };
+            }
+            Usable::Private(path) => path,
+        };
+        let cmd = self.signer(program).args(["-y", "-P", "", "-f"]).arg(&path);
+        let Err(error) = self.door.run(&cmd).await else {
+            return Ok(());
+        };
+        match failed(error) {
+            GitError::Sign(words) if !wants_passphrase(&words) => {
+                let words = words.replace(&*path.to_string_lossy(), &file.to_string_lossy());
+                Err(refused(WrongKey::Refused(words)))
+            }
+            GitError::Sign(_) if has_agent => Ok(()),
+            GitError::Sign(_) => Err(refused(WrongKey::Passphrase)),
+            other => Err(other),
+        }
+    }
+
+    /// Returns a directory for files that are gone with it. The system's directory for temporary files is not ours alone.
+    fn files(&self) -> Result<tempfile::TempDir, GitError> {
+        tempfile::Builder::new()
+            .prefix("signature-")
+            .tempdir_in(self.scratch)
+            .map_err(file_error(self.scratch))
+    }
+
+    /// Returns the SSH key in the file that somebody named, else the one that git would take.
+    async fn ssh_key(
+        &self,
+        key_file: Option<&Path>,
+        settings: &Settings,
+    ) -> Result<SshKey, GitError> {
+        if let Some(file) = key_file {
+            return Ok(SshKey::File(absolute(file)?));
+        }
         if let Some(key) = settings.text("user.signingkey") {
             return Ok(match literal(key) {
                 Some(key) => SshKey::Literal(key.to_owned()),
-                None => SshKey::File(self.expanded(key).into()),
+                None => SshKey::File(self.toplevel.join(self.expanded(key))),
             });
         }
         let Some(command) = settings.text("gpg.ssh.defaultkeycommand") else {
@@ -256,7 +393,12 @@ impl Place<'_> {
         std::fs::write(&buffer, commit).map_err(file_error(&buffer))?;
         let mut cmd = self.signer(program).args(["-Y", "sign", "-n", "git", "-f"]);
         match key {
-            SshKey::File(file) => cmd = cmd.arg(file),
+            SshKey::File(file) => {
+                cmd = match usable(file, files)? {
+                    Usable::Private(path) => cmd.arg(path),
+                    Usable::Public => cmd.arg(file),
+                };
+            }
             SshKey::Literal(key) => {
                 // The public half; the agent has the other one.
                 let file = files.join("key.pub");
@@ -296,6 +438,21 @@ impl Place<'_> {
             return Err(GitError::Sign(words(&output)));
         }
         Ok(output.text()?.replace('\r', ""))
+    }
+
+    async fn with_gpg_file(
+        &self,
+        program: &str,
+        file: &Path,
+        files: &Path,
+        commit: &str,
+    ) -> Result<String, GitError> {
+        let file = absolute(file)?;
+        drop(contents(&file)?);
+        let (home, key) = self.imported(program, &file, files).await?;
+        let signature = self.with_gpg(program, Some(&home), &key, commit).await;
+        self.end_agent(&home).await;
+        signature
     }
 
     /// Returns a keyring of its own for the secret key in `file`, and the key's fingerprint.
@@ -372,6 +529,79 @@ enum SshKey {
     Literal(String),
 }
 
+/// The file of an SSH key, as it can be handed to the program.
+enum Usable {
+    /// It has the private half, or nobody has looked.
+    Private(PathBuf),
+    /// It has the public half.
+    Public,
+}
+
+/// Returns how to hand over the key in `file`: as it is, or where ssh-keygen would not take it for how its lines end, as a copy
+/// in `files` that only we can read.
+fn usable(file: &Path, files: &Path) -> Result<Usable, GitError> {
+    let text = contents(file)?;
+    if is_public(&text) {
+        return Ok(Usable::Public);
+    }
+    let Some(mended) = mended(&text) else {
+        return Ok(Usable::Private(file.to_owned()));
+    };
+    let copy = files.join("key");
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&copy)
+        .and_then(|mut copy| io::Write::write_all(&mut copy, mended.as_bytes()))
+        .map_err(file_error(&copy))?;
+    Ok(Usable::Private(copy))
+}
+
+/// Returns what the file of a key holds, which is not nothing; of a pipe nothing is read here.
+fn contents(file: &Path) -> Result<String, GitError> {
+    let refused = |wrong| GitError::KeyFile {
+        file: file.to_owned(),
+        wrong,
+    };
+    let unreadable = |source| refused(WrongKey::Unreadable(source));
+    if is_pipe(file) {
+        return Ok(String::new());
+    }
+    let bytes = std::fs::read(file).map_err(unreadable)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(refused(WrongKey::Empty));
+    }
+    Ok(String::from_utf8(bytes).unwrap_or_default())
+}
+
+/// Whether what is there has no contents that stay: `<(gpg --export-secret-keys)` is a pipe.
+fn is_pipe(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|known| !known.is_file() && !known.is_dir())
+}
+
+fn is_public(text: &str) -> bool {
+    ["ssh-", "ecdsa-", "sk-"]
+        .iter()
+        .any(|beginning| text.trim_start().starts_with(beginning))
+}
+
+/// Returns a private key with lines that ssh-keygen takes, where these are none: forms and YAML leave Windows' line ends, blanks at
+/// their beginning, or the last line without its end.
+fn mended(text: &str) -> Option<String> {
+    if !text.trim_start().starts_with("-----BEGIN ") {
+        return None;
+    }
+    let mut mended: Vec<&str> = text.trim().lines().map(str::trim).collect();
+    mended.push("");
+    let mended = mended.join("\n");
+    (mended != text).then_some(mended)
+}
+
+fn no_file_for_x509() -> GitError {
+    GitError::Sign("a key file cannot be used where git's setting gpg.format is x509".to_owned())
+}
+
 /// Returns the public key that a setting is, where it is none that names a file (git's `is_literal_ssh_key`).
 fn literal(key: &str) -> Option<&str> {
     key.strip_prefix("key::")
@@ -412,13 +642,18 @@ fn words(output: &Output) -> String {
     }
 }
 
-/// Returns what a program said, on one line: without gpg's lines for machines and ssh's frames.
+/// Returns what a program said, on one line: without gpg's lines for machines and of no interest, ssh's frames, and what it said
+/// before.
 fn said(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr
-        .lines()
-        .map(|line| line.trim_matches(['@', ' ', '\t', '\r']))
-        .filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"))
-        .collect();
+    const IDLE: [&str; 3] = ["[GNUPG:]", "gpg: keybox '", "gpg: Total number processed: "];
+    let mut lines: Vec<&str> = Vec::new();
+    for line in stderr.lines() {
+        let line = line.trim_matches(['@', ' ', '\t', '\r']);
+        let is_idle = IDLE.iter().any(|idle| line.starts_with(idle));
+        if !line.is_empty() && !is_idle && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines.join("; ")
 }
 
@@ -481,8 +716,25 @@ mod tests {
             said(ssh),
             "WARNING: UNPROTECTED PRIVATE KEY FILE!; Permissions 0644 are too open.; Load key: bad permissions"
         );
-        let gpg = "[GNUPG:] INV_SGNR 9 x\ngpg: signing failed: No secret key\n";
+        let gpg = "[GNUPG:] INV_SGNR 9 x\ngpg: signing failed: No secret key\ngpg: signing failed: No secret key\n";
         assert_eq!(said(gpg), "gpg: signing failed: No secret key");
+    }
+
+    #[test]
+    fn only_lines_that_ssh_keygen_does_not_take_are_mended() {
+        let good =
+            "-----BEGIN X PRIVATE KEY-----\nProc-Type: 4\n\nYWJj\n-----END X PRIVATE KEY-----\n";
+        assert_eq!(mended(good), None);
+        assert_eq!(mended("ssh-ed25519 AAAA\r\n"), None);
+        assert_eq!(mended("anything\r\n"), None);
+        for bad in [
+            good.replace('\n', "\r\n"),
+            good.replace('\n', "\n  "),
+            good.trim_end().to_owned(),
+            format!("\n{good}\n\n"),
+        ] {
+            assert_eq!(mended(&bad).as_deref(), Some(good), "{bad:?}");
+        }
     }
 
     #[test]

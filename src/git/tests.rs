@@ -773,8 +773,11 @@ async fn an_ssh_key_signs() {
         .await;
     let error = commit(Signing::default()).await.unwrap_err().to_string();
     assert!(error.contains("No such file"), "{error}");
-    lab.sh("repo", "git config gpg.ssh.program no-such-program")
-        .await;
+    lab.sh(
+        "repo",
+        "git config user.signingKey '~/key'; git config gpg.ssh.program no-such-program",
+    )
+    .await;
     let error = commit(Signing::default()).await.unwrap_err();
     assert!(
         error.to_string().contains("\"no-such-program\" not found"),
@@ -787,6 +790,94 @@ async fn an_ssh_key_signs() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["objects.git"]);
+}
+
+/// What is wrong with a key's file is found before the work, and how its lines end is no matter.
+#[tokio::test]
+async fn a_key_that_cannot_sign_is_found_without_signing() {
+    let lab = Lab::new();
+    let head = lab.repository().await;
+    let key = ssh_key(&lab).await;
+    let script = "
+        printf '\n' > empty; mkdir directory; cp key.pub public; sed 3d key > torn; echo 'not a key' > junk
+        tr '\n' ' ' < key > line; ssh-keygen -q -t ed25519 -N secret -f locked; install -m 644 key loose
+        sed 's/$/\r/' key > windows; head -c -1 key > cut; sed 's/^/  /' key > indented
+        chmod 600 torn junk line windows cut indented";
+    lab.sh("home", script).await;
+    let workshop = lab.workshop("repo");
+    let mut said = Vec::new();
+    for name in [
+        "missing",
+        "directory",
+        "empty",
+        "junk",
+        "torn",
+        "line",
+        "public",
+        "locked",
+        "loose",
+    ] {
+        let signing = signed(SignHow::Ssh, Some(lab.path("home").join(name)));
+        let error = workshop.check_signing(&lab.door, &signing).await;
+        let error = error.unwrap_err();
+        said.push(format!("{error}\n  {}", error.hint().unwrap()));
+    }
+    let said = said
+        .join("\n")
+        .replace(&*lab.path("home").to_string_lossy(), "$HOME");
+    // Each OpenSSH has its own word for what it cannot read.
+    let said = said
+        .replace("error in libcrypto", "WHY")
+        .replace("invalid format", "WHY");
+    assert_snapshot!(said, @r#"
+    the signing key $HOME/missing cannot be read: No such file or directory (os error 2)
+      name the key's file with --signing-key-file, or in git's user.signingKey
+    the signing key $HOME/directory cannot be read: Is a directory (os error 21)
+      name the key's file with --signing-key-file, or in git's user.signingKey
+    the signing key $HOME/empty is empty
+      a secret that is not set, or has another name, leaves an empty file; --sign off does without a signature
+    the signing key $HOME/junk is no private key that can be used: Load key "$HOME/junk": WHY
+      it must hold the whole private key, from BEGIN to END and with its line breaks
+    the signing key $HOME/torn is no private key that can be used: Load key "$HOME/torn": WHY
+      it must hold the whole private key, from BEGIN to END and with its line breaks
+    the signing key $HOME/line is no private key that can be used: Load key "$HOME/line": WHY
+      it must hold the whole private key, from BEGIN to END and with its line breaks
+    the signing key $HOME/public is a public key, and the private one is not here
+      the file must hold the private key, from BEGIN to END; or SSH_AUTH_SOCK must lead to an agent that has it
+    the signing key $HOME/locked has a passphrase
+      nobody is asked for a passphrase here: use a key without one, or an agent that has it open
+    the signing key $HOME/loose is no private key that can be used: WARNING: UNPROTECTED PRIVATE KEY FILE!; Permissions 0644 for '$HOME/loose' are too open.; It is required that your private key files are NOT accessible by others.; This private key will be ignored.; Load key "$HOME/loose": bad permissions
+      nobody else may be able to read it: `chmod 600`, or `umask 077` before it is written
+    "#);
+    for name in ["key", "key.pub", "windows", "cut", "indented"] {
+        let signing = signed(SignHow::Ssh, Some(key.with_file_name(name)));
+        workshop.check_signing(&lab.door, &signing).await.unwrap();
+        let new = NewCommit {
+            signing,
+            ..new_commit(&head)
+        };
+        let id = workshop.commit(&lab.door, &new).await.unwrap();
+        let words = verified(&lab, &workshop, &id).await;
+        assert!(
+            words.starts_with("Good \"git\" signature"),
+            "{name}: {words}"
+        );
+    }
+    // As git is configured it is the same, and an agent may have what is not here.
+    lab.sh("repo", "git config commit.gpgSign true; git config gpg.format ssh; git config user.signingKey '~/locked'")
+        .await;
+    let check = async |lab: &Lab| workshop.check_signing(&lab.door, &Signing::default()).await;
+    let error = check(&lab).await.unwrap_err().to_string();
+    assert!(error.ends_with("/home/locked has a passphrase"), "{error}");
+    lab.sh("repo", "git config gpg.ssh.program no-such-program")
+        .await;
+    check(&lab).await.unwrap();
+    let public = signed(SignHow::Ssh, Some(key.with_file_name("public")));
+    workshop.check_signing(&lab.door, &public).await.unwrap();
+    lab.sh("repo", "git config --unset gpg.ssh.program").await;
+    let lab = lab.with("SSH_AUTH_SOCK", "/nonexistent");
+    check(&lab).await.unwrap();
+    workshop.check_signing(&lab.door, &public).await.unwrap();
 }
 
 #[tokio::test]
@@ -882,12 +973,36 @@ async fn a_gpg_key_signs() {
     .await;
     commit(Signing::default()).await;
     // A key file, into a keyring of its own.
-    commit(signed(SignHow::Gpg, Some(lab.path("secret.asc")))).await;
+    let file = signed(SignHow::Gpg, Some(lab.path("secret.asc")));
+    workshop.check_signing(&lab.door, &file).await.unwrap();
+    commit(file).await;
     lab.sh("repo", "git config user.signingKey nobody@example.org")
         .await;
     commit(Signing::default()).await;
     commit(signed(SignHow::Gpg, Some(lab.path("repo/other")))).await;
+    // One with a passphrase can be imported, and no more.
+    let locked = "
+        gpg --batch --quiet --pinentry-mode loopback --passphrase secret --quick-gen-key locked@example.org ed25519 sign never 2>&1
+        gpg --batch --quiet --pinentry-mode loopback --passphrase secret --armor --export-secret-keys locked@example.org > ../locked.asc";
+    lab.sh("gpg", locked).await;
+    let mut wrong = Vec::new();
+    for name in ["locked.asc", "repo/other", "missing"] {
+        let file = signed(SignHow::Gpg, Some(lab.path("").join(name)));
+        let error = workshop.check_signing(&lab.door, &file).await.unwrap_err();
+        wrong.push(format!("{error}\n  {}", error.hint().unwrap()));
+    }
     lab.sh("gpg", "gpgconf --kill all").await;
+    let wrong = wrong
+        .join("\n")
+        .replace(&*lab.path("").to_string_lossy(), "$D/");
+    assert_snapshot!(wrong, @"
+    the commit cannot be signed: gpg: signing failed: Inappropriate ioctl for device
+      nobody is asked for a passphrase here: use a key without one, or an agent that has it open
+    the commit cannot be signed: gpg: no valid OpenPGP data found.
+      git's commit.gpgSign, gpg.format and user.signingKey say how commits are signed; --sign off does without
+    the signing key $D/missing cannot be read: No such file or directory (os error 2)
+      name the key's file with --signing-key-file, or in git's user.signingKey
+    ");
     assert_eq!(said.len(), 5);
     let (good, bad) = said.split_at(3);
     for words in good {

@@ -92,7 +92,11 @@ impl NixError {
                 "use Nix {}.{} or newer, or a current release of Lix or Determinate Nix",
                 MINIMUM_NIX.0, MINIMUM_NIX.1
             )),
-            Self::StaleLock => Some("run `nix flake lock` on it first".to_owned()),
+            Self::StaleLock => Some(
+                "it was made for another flake.nix: make it anew for this one (`flake-herald lock -o FILE`); where one commit changes \
+                 both, build the host from either side and compare with `flake-herald diff`"
+                    .to_owned(),
+            ),
             Self::Unlocked { .. } | Self::NoLock(_) => Some(
                 "commit what is in the input's directory, or leave it as it is locked with --exclude-input NAME".to_owned(),
             ),

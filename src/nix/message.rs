@@ -47,7 +47,7 @@ pub(super) fn hint(stderr: &str) -> Option<String> {
         ),
         (
             "requires lock file changes but they're not allowed",
-            "flake.nix asks for inputs that the given lock does not have: run `nix flake lock` on it first",
+            "flake.nix asks for inputs that the given lock does not have: make it anew for this flake.nix (`flake-herald lock -o FILE`)",
         ),
         (
             "has unsupported version",

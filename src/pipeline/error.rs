@@ -265,7 +265,8 @@ impl Error {
             Self::NotKept(input) => Some(keep_hint(input)),
             Self::Unlocked { inputs, address } => Some(match inputs.first() {
                 Some(input) => format!(
-                    "commit what is in it, or leave it as it is locked with --exclude-input {input}"
+                    "commit what is in it, or leave it as it is locked with --exclude-input {}",
+                    shell_words::quote(input)
                 ),
                 None => format!("commit what is in {address}"),
             }),

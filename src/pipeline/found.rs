@@ -34,11 +34,11 @@ pub(super) async fn select(
         // A typo here looks at a host that was to be left alone.
         match nearest_host(pattern, &known) {
             Some(near) => tracing::warn!(
-                "--exclude-host {} matches no host; did you mean {}?",
+                "exclude-host {} matches no host; did you mean {}?",
                 listed([pattern]),
                 listed([near])
             ),
-            None => tracing::warn!("--exclude-host {} matches no host", listed([pattern])),
+            None => tracing::warn!("exclude-host {} matches no host", listed([pattern])),
         }
     }
     Ok(selection)

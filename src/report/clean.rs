@@ -6,6 +6,10 @@ use crate::closure::ClosureDiff;
 
 use super::impact::{Impact, RebootPart};
 
+/// A secret shorter than this, in bytes, is hidden only where it is a word of its own: `tok` is in `token`, and whoever tries things
+/// out with it would read stars in our own words. No forge makes a token as short, and one this long is still hidden anywhere.
+const SHORT_SECRET: usize = 4;
+
 /// Cleans text that comes from outside: logs, errors, URLs.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -117,7 +121,11 @@ impl Redactor {
     pub fn without_secrets(&self, text: &str) -> String {
         let mut text = hide_userinfo(text);
         for secret in &self.secrets {
-            text = text.replace(secret.as_str(), "***");
+            text = if secret.len() < SHORT_SECRET {
+                hide_words(&text, secret)
+            } else {
+                text.replace(secret.as_str(), "***")
+            };
         }
         text
     }
@@ -159,6 +167,35 @@ pub(super) fn is_unseen(c: char) -> bool {
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Hides a text where it is no part of a longer word.
+fn hide_words(text: &str, secret: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let after = tail.get(secret.len()..).unwrap_or("");
+        let goes_on = |from: Option<char>, to: Option<char>| {
+            from.zip(to)
+                .is_some_and(|(from, to)| from.is_alphanumeric() && to.is_alphanumeric())
+        };
+        if goes_on(out.chars().next_back(), secret.chars().next())
+            || goes_on(secret.chars().next_back(), after.chars().next())
+        {
+            // What is hidden may begin within what is not.
+            let first = tail.chars().next().map_or(0, char::len_utf8);
+            let (first, others) = tail.split_at(first);
+            out.push_str(first);
+            rest = others;
+        } else {
+            out.push_str("***");
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Takes `user:password@` out of URLs.
@@ -225,27 +262,32 @@ fn hide_sources(text: &str) -> String {
 
 /// Blots out the directories Nix builds in: `/tmp/nix-build-NAME.drv-0`, `/nix/var/nix/builds/nix-12-34`, `/build` stays.
 fn hide_build_directories(text: &str) -> String {
+    const MARKS: [&str; 2] = ["/nix-build-", "/builds/nix-"];
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    // What was looked at and is none: the name of a repository, say.
+    let mut seen = 0;
     loop {
-        let found = ["/nix-build-", "/builds/nix-"]
+        let found = MARKS
             .iter()
-            .filter_map(|mark| rest.find(mark))
+            .filter_map(|mark| rest.get(seen..)?.find(mark))
             .min();
-        let Some(at) = found else {
+        let Some(at) = found.map(|at| seen + at) else {
             out.push_str(rest);
             return out;
         };
-        let (head, tail) = rest.split_at(at);
-        // Back to where the path begins, on to where its directory ends.
-        let start = head.rfind(|c: char| !is_path_char(c)).map_or(0, |i| {
-            i + head
-                .get(i..)
-                .and_then(|s| s.chars().next())
-                .map_or(1, char::len_utf8)
-        });
-        out.push_str(head.get(..start).unwrap_or(""));
+        let is_numbered = rest
+            .get(at..)
+            .and_then(|mark| mark.strip_prefix("/builds/nix-"))
+            .is_none_or(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+        let Some(start) = build_directory(rest, at).filter(|_| is_numbered) else {
+            seen = at + 1;
+            continue;
+        };
+        seen = 0;
+        out.push_str(rest.get(..start).unwrap_or(""));
         out.push_str("<build>");
+        let tail = rest.get(at..).unwrap_or("");
         let tail = tail.strip_prefix("/builds").unwrap_or(tail);
         let end = tail
             .char_indices()
@@ -254,6 +296,34 @@ fn hide_build_directories(text: &str) -> String {
             .map_or(tail.len(), |(i, _)| i);
         rest = tail.get(end..).unwrap_or("");
     }
+}
+
+/// Returns where the path begins that has a mark of a build directory at `at`; none where it is no path from the root, as in
+/// `github:Mic92/nix-build-uncached` and `https://example.org/nix-build-x`.
+fn build_directory(text: &str, at: usize) -> Option<usize> {
+    let head = text.get(..at)?;
+    let start = head.rfind(|c: char| !is_path_char(c)).map_or(0, |i| {
+        i + head
+            .get(i..)
+            .and_then(|s| s.chars().next())
+            .map_or(1, char::len_utf8)
+    });
+    let before = head.get(..start)?;
+    let mut path = text.get(start..)?;
+    if before.ends_with(':')
+        && let Some(authority) = path.strip_prefix("//")
+    {
+        // `file:///tmp/…` has none.
+        if !authority.starts_with('/') {
+            return None;
+        }
+        path = authority;
+    }
+    // `-I/tmp/…` and `TMPDIR=/tmp/…` are paths with something before them, `Mic92/…` is none.
+    let slash = path.find('/')?;
+    let glued = path.get(..slash)?;
+    let is_flag = glued.starts_with('-') && glued.len() == 2;
+    (glued.is_empty() || glued.ends_with('=') || is_flag).then(|| text.len() - path.len() + slash)
 }
 
 fn is_path_char(c: char) -> bool {
@@ -341,6 +411,9 @@ mod tests {
             "at /nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-source/flake.nix:3:1",
             "cd /tmp/nix-build-php-8.2.19.drv-0/source && make",
             "file '/nix/var/nix/builds/nix-1234-5678/x.c': no",
+            "cc -I/tmp/nix-build-a.drv-0/x TMPDIR=/tmp/nix-build-a.drv-0 PATH=/bin:/tmp/nix-build-a.drv-0/bin file:///tmp/nix-build-a.drv-0",
+            "/builds/nix-community/x/y.nix github:Mic92/nix-build-uncached/0123 https://github.com/Mic92/nix-build-uncached/pull/1 ssh://git@host/builds/nix-x a/nix-build-x/nix-build-b",
+            "/nix-build-x/y //tmp/nix-build-x",
             "test result: ok in 0.34s; took 12.5 seconds; slept 3 s; in 3s; 1.5x",
             "timed out after 1 seconds",
             "bell\x07 and\ttab, ze\u{200b}ro\u{feff} and \u{202e}turned",
@@ -357,10 +430,28 @@ mod tests {
         at <source>/flake.nix:3:1
         cd <build>/source && make
         file '<build>/x.c': no
+        cc -I<build>/x TMPDIR=<build> PATH=/bin:<build>/bin file://<build>
+        /builds/nix-community/x/y.nix github:Mic92/nix-build-uncached/0123 https://github.com/Mic92/nix-build-uncached/pull/1 ssh://git@host/builds/nix-x a/nix-build-x/nix-build-b
+        <build>/y <build>
         test result: ok in <duration>; took <duration>; slept 3 s; in <duration>; 1.5x
         timed out after <duration>
         bell and tab, zero and turned
         ");
+    }
+
+    #[test]
+    fn a_short_secret_is_hidden_where_it_stands_alone() {
+        let hidden = |secret: &str, text: &str| {
+            Redactor::new(vec![secret.to_owned()], Vec::new()).without_secrets(text)
+        };
+        assert_eq!(
+            hidden("tok", "the token is tok, --token=tok toktok tok-tok stok"),
+            "the token is ***, --token=*** toktok ***-*** stok"
+        );
+        assert_eq!(hidden("a-a", "xa-a-a é a-aé a-a"), "xa-*** é a-aé ***");
+        assert_eq!(hidden("=", "a=b"), "a***b");
+        // Those of forges are longer.
+        assert_eq!(hidden("1234", "x12345"), "x***5");
     }
 
     #[test]
@@ -500,11 +591,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_breaks_it(text in "\\PC*(://|/nix-build-|[0-9.]+ ?s|@|\r|\x1b\\[)*\\PC*") {
-            let redactor = Redactor::new(vec!["x".to_owned()], Vec::new());
+        fn no_text_breaks_it(text in "\\PC*(://|/nix-build-|[0-9.]+ ?s|@|\r|\x1b\\[|12345678|7)*\\PC*") {
+            let redactor = Redactor::new(vec!["12345678".to_owned(), "7".to_owned()], Vec::new());
             let line = redactor.line(&text);
             prop_assert!(!line.chars().any(char::is_control));
-            prop_assert!(!line.contains('x'));
+            prop_assert!(!line.contains("12345678"));
+            let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
+            prop_assert!(!words.contains(&"7"), "{line:?}");
         }
     }
 }

@@ -156,6 +156,16 @@ impl Templates {
         Ok(())
     }
 
+    /// Writes all three for nobody, and returns the title: what a report does not have is found only with one.
+    pub fn rehearse(&self, report: &Report, budget: usize) -> Result<String, TemplateError> {
+        self.commit_message(report, &report.scope.id, &report.lock.after_hash)?;
+        // Our own body asks for nothing that is not there.
+        if self.body.is_some() {
+            self.body(report, budget)?;
+        }
+        self.title(report)
+    }
+
     /// Returns the title: one line of at most 250 bytes.
     pub fn title(&self, report: &Report) -> Result<String, TemplateError> {
         let text = expand(TITLE, &self.title, report)?;

@@ -111,6 +111,28 @@ fn a_plain_template_gives_plain_texts() {
 }
 
 #[test]
+fn a_rehearsal_finds_what_only_a_report_tells() {
+    let report = report(3, 2, "n", 1);
+    let good = "{{ fleet.changed }} of {{ fleet.hosts }}";
+    let typo = "{{ fleet.chnged }}";
+    let title = templates(good, good, Some(good)).rehearse(&report, 60_000);
+    assert_eq!(title.unwrap(), "1 of 3");
+    for (which, title, commit, body) in [
+        ("title", typo, good, None),
+        ("commit message", good, typo, None),
+        ("body", good, good, Some(typo)),
+    ] {
+        let texts = templates(title, commit, body);
+        texts.check().unwrap();
+        let error = texts.rehearse(&report, 60_000).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("the template of the {which}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn trailers_join_the_users_own() {
     let report = report(1, 1, "n", 1);
     let message = templates(

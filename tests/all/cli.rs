@@ -1,5 +1,7 @@
 //! The command line from the outside, without Nix.
 
+use std::fmt::Write as _;
+
 use crate::support::{DOCS, TestEnv};
 
 #[test]
@@ -48,6 +50,10 @@ fn mistakes_on_the_command_line_end_in_1_and_say_what_is_right() {
     Options:
       -h, --help     Print help
       -V, --version  Print version
+
+    Begin with `flake-herald report` in the directory of a flake: it publishes nothing and leaves the
+    checkout as it is. The pages begin with
+    $DOCS/first-run.md
 
     $ flake-herald reprot
     error: unrecognized subcommand 'reprot'
@@ -218,6 +224,73 @@ fn a_directory_for_the_report_that_cannot_be_written_is_found_before_the_work() 
     // The flake's own directory would get the new lock in the place of its own.
     let output = env.run(["report", "--output-dir", "."]).code(1);
     assert!(output.stderr.contains("would overwrite"), "{output}");
+}
+
+/// Who asks for a step's outputs finds them, however early it ended.
+#[test]
+fn the_runner_is_told_of_whatever_ends_a_step() {
+    let mut env = TestEnv::new();
+    env.write("flake.nix", "{ }");
+    env.write("bad.toml", "hots = []");
+    let told = env.dir().join("told");
+    env.set("GITHUB_ACTIONS", "true");
+    env.set("GITHUB_OUTPUT", &told);
+    env.set("PATH", "/nonexistent");
+    let mut said = String::new();
+    for args in [
+        &["report", "--no-such-flag"][..],
+        &["run", "--config", "bad.toml"],
+        &["publish", "reports"],
+        &["report", "--plan", "missing"],
+        &["report", "--output-dir", "flake.nix"],
+        // A slip in a template is found before Nix is asked, which is not there.
+        &["run", "--dry-run", "--title", "{{ hots }}"],
+        &["run", "--dry-run", "--body-template", "missing"],
+        // Nobody asked for what these say of themselves, and others have no such outputs.
+        &["report", "--help"],
+        &["hosts", "--no-such-flag"],
+        &["config", "--config", "bad.toml"],
+    ] {
+        std::fs::write(&told, "").unwrap();
+        let output = env.run(args);
+        let lines = std::fs::read_to_string(&told).unwrap();
+        // A name and a delimiter, the value, the delimiter.
+        let outputs: Vec<String> = lines
+            .lines()
+            .collect::<Vec<_>>()
+            .chunks(3)
+            .map(|three| format!("{}={}", three[0].split("<<").next().unwrap(), three[1]))
+            .collect();
+        let outputs = if outputs.is_empty() {
+            "no outputs".to_owned()
+        } else {
+            outputs.join(" ")
+        };
+        let first = output.stderr.lines().next().unwrap_or("no error");
+        writeln!(said, "{}: {first}\n  {outputs}", args.join(" ")).unwrap();
+    }
+    insta::assert_snapshot!(said, @"
+    report --no-such-flag: error: unexpected argument '--no-such-flag' found
+      exit-code=1 has-changes=false pull-request-operation=none
+    run --config bad.toml: Error: `hots` from bad.toml line 1: there is no such key; did you mean `host`?
+      exit-code=1 has-changes=false pull-request-operation=none
+    publish reports: Error: `publish` needs `--lock`
+      exit-code=1 has-changes=false pull-request-operation=none
+    report --plan missing: Error: cannot use missing: No such file or directory (os error 2)
+      exit-code=1 has-changes=false pull-request-operation=none
+    report --output-dir flake.nix: Error: --output-dir flake.nix is no directory
+      exit-code=1 has-changes=false pull-request-operation=none
+    run --dry-run --title {{ hots }}: Error: the template of the title: there is no `hots`
+      exit-code=1 has-changes=false pull-request-operation=none
+    run --dry-run --body-template missing: Error: cannot use missing: No such file or directory (os error 2)
+      exit-code=1 has-changes=false pull-request-operation=none
+    report --help: no error
+      no outputs
+    hosts --no-such-flag: error: unexpected argument '--no-such-flag' found
+      no outputs
+    config --config bad.toml: Error: `hots` from bad.toml line 1: there is no such key; did you mean `host`?
+      no outputs
+    ");
 }
 
 #[test]

@@ -254,12 +254,7 @@ fn the_first_workflow() {
     # Forgejo, a private repository with the automatic token
     ::group::Looking at the forge
     ::endgroup::
-    ::group::Publishing
-      pushed COMMIT to auto/flake-update
-      deleted auto/flake-update again
-    ::endgroup::
-      digest of the report: x000000000000000000000000000000000000000000000000000000000000001
-    Error: the automatic token cannot open a pull request in this repository (POST /api/v1/repos/alice/fleet/pulls: 404, Can't read pulls or can't read UnitTypeCode)
+    Error: the automatic token cannot open a pull request in this repository (GET /repos/alice/fleet: 200, it is not public)
     Hint: Forgejo's automatic token cannot open pull requests in private repositories, nor in those of limited organisations: give a token of your own in FLAKE_HERALD_TOKEN or with --token-file, with the scope write:repository (write:issue for notes)
     More: $DOCS/tokens.md#when-it-is-refused
     exit 1

@@ -366,8 +366,8 @@ fn all_kinds_are_looked_at_together_and_installers_are_hinted_at() {
     == mac (skipped)
     no builder for aarch64-darwin, which curl-8.7.1.drv needs
     Staging the update …
-    warning: --exclude-host `massflahs` matches no host; did you mean `massflash`?
-    warning: --exclude-host `darwin:mcc` matches no host; did you mean `darwin:mac`?
+    warning: exclude-host `massflahs` matches no host; did you mean `massflash`?
+    warning: exclude-host `darwin:mcc` matches no host; did you mean `darwin:mac`?
     Evaluating 5 hosts, before and after …
       `live-iso`, `massflash` look like installers or images: leave them out with --exclude-host, if nobody upgrades them
     Building what differs on 5 hosts …

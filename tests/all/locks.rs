@@ -287,7 +287,8 @@ fn a_given_lock_that_does_not_fit_the_flake_is_no_hosts_fault() {
     Comparing the locks …
     Evaluating 1 host, before and after …
     Error: the new lock does not fit flake.nix, which asks for inputs that it does not have
-    Hint: run `nix flake lock` on it first
+    Hint: it was made for another flake.nix: make it anew for this one (`flake-herald lock -o FILE`); where one commit changes both, build the host from either side and compare with `flake-herald diff`
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/dependabot.md#report-on-their-pull-requests
     [exit status: 1]
     ");
 }

@@ -736,24 +736,33 @@ fn a_signed_commit_is_what_git_verifies() {
 
     // Wanted, and not to be had: nothing is pushed unsigned.
     let tip = scene.tip(BRANCH);
-    scene.git(&["config", "user.signingkey", "/nowhere/key"]);
-    let done = scene.publish(4);
-    assert_eq!(done.code, Some(1), "{}", done.output);
-    assert!(
-        done.output.stderr.contains("/nowhere/key"),
-        "{}",
-        done.output
-    );
     let report = scene.report(4);
-    let done = scene.publish_with(&report, 4, &["--signing-key-file", "/nowhere/other"]);
-    assert_eq!(done.code, Some(1), "{}", done.output);
-    assert!(
-        done.output
-            .stderr
-            .contains("the signing key /nowhere/other cannot be read"),
-        "{}",
-        done.output
-    );
+    let file = |name: &str| scene.env.dir().join(name).display().to_string();
+    scene.git(&["config", "user.signingkey", &file("missing")]);
+    // What a secret that is not set leaves behind.
+    scene.env.write("empty", "\n");
+    for (flags, wrong) in [
+        (&[][..], format!("{} cannot be read", file("missing"))),
+        (
+            &["--signing-key-file", &file("other")],
+            format!("{} cannot be read", file("other")),
+        ),
+        (
+            &["--signing-key-file", &file("empty")],
+            format!("{} is empty", file("empty")),
+        ),
+    ] {
+        let done = scene.publish_with(&report, 4, flags);
+        assert_eq!(done.code, Some(1), "{}", done.output);
+        let said = &done.output.stderr;
+        assert!(
+            said.contains(&format!("Error: the signing key {wrong}")),
+            "{said}"
+        );
+        // It is found before the work, of which publishing is the last.
+        assert!(!said.contains("Publishing"), "{said}");
+        assert!(said.contains("/docs/signing.md#"), "{said}");
+    }
     assert_eq!(scene.tip(BRANCH), tip);
 }
 

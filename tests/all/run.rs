@@ -369,9 +369,31 @@ fn a_dry_run_reaches_nobody() {
     let night = Night::new(Dialect::Forgejo);
     night.fleet.bump(&["openssl=3.0.14"]);
     let before = night.fleet.repository();
-    let done = night.run(&["--dry-run"]);
+    let done = night.run(&[
+        "--dry-run",
+        "--title",
+        "flake: {{ fleet.changed }} of {{ fleet.hosts }}",
+    ]);
     assert_eq!(done.code, Some(0), "{}", done.output);
     assert_eq!(done.operation, "no report");
+    let title = "\n  the title of its pull request would be: flake: 4 of 5\n";
+    assert!(done.output.stderr.contains(title), "{}", done.output);
+    // What only a report tells of a template is told here too, below the report.
+    let done = night.run(&[
+        "--dry-run",
+        "--no-build",
+        "--commit-message",
+        "{{ fleet.chnged }}",
+    ]);
+    assert_eq!(done.code, Some(1), "{}", done.output);
+    assert!(
+        done.output
+            .stderr
+            .contains("Error: the template of the commit message"),
+        "{}",
+        done.output
+    );
+    assert!(!done.output.stdout.is_empty(), "{}", done.output);
     let requests = night.forge.requests();
     assert!(requests.is_empty(), "{requests:#?}");
     assert_eq!(night.fleet.repository(), before);

@@ -16,15 +16,16 @@ use secrecy::ExposeSecret as _;
 use crate::cli::{self, Command};
 use crate::command::{Cancel, ChildEnvironment, Door, Removed};
 use crate::config::value::PackagePattern;
-use crate::config::{AccessTokens, Config, Environment, RunnerKind};
+use crate::config::{AccessTokens, Config, Environment, Origin, RunnerKind};
 use crate::exit::{self, FailOn};
 use crate::flake::Kind;
+use crate::forge::room_beside;
 use crate::nix;
 use crate::report::{
-    Outcome, Report, Sensitive, Status, defused, to_markdown, to_text, write_json,
+    Outcome, Report, Sensitive, Status, Templates, defused, to_markdown, to_text, write_json,
 };
 
-use super::publish::Publishing;
+use super::publish::{PublishError, Publishing};
 use super::source::Source;
 use super::{
     Context, Delivery, Error, Finished, LockSource, Machine, Progress, Request, Submodules,
@@ -88,19 +89,20 @@ pub async fn run(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Er
 
 async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
     let mut request = request(config);
-    if let Some(file) = &config.hosts.plan {
-        hosts::follow_plan(&mut request, config, &file.value)?;
-    }
     let context = context(config, world);
     let mut delivery = delivery(config);
-    // It may lie where the results go.
-    let given = match &request.lock {
-        LockSource::Given(file) => vec![file.clone()],
-        LockSource::Staged | LockSource::Tree => Vec::new(),
-    };
-    delivery.prepare(&request, &given)?;
     let scratch = super::files::scratch()?;
     let looked = async {
+        if let Some(file) = &config.hosts.plan {
+            hosts::follow_plan(&mut request, config, &file.value)?;
+        }
+        // It may lie where the results go.
+        let given = match &request.lock {
+            LockSource::Given(file) => vec![file.clone()],
+            LockSource::Staged | LockSource::Tree => Vec::new(),
+        };
+        delivery.prepare(&request, &given)?;
+        let preview = preview(config)?;
         // What would keep the result from being published is found before hours of building.
         let publishing = if config.publishes() {
             let wishes = wishes(config)?;
@@ -111,17 +113,45 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
             None
         };
         let finished = super::report(&request, &context, delivery.logs().as_deref()).await?;
-        Ok((publishing, finished))
+        let ending = match (publishing, preview) {
+            (Some(publishing), _) => Ending::Publish(Box::new(publishing)),
+            (None, Some(texts)) => Ending::Preview(texts),
+            (None, None) => Ending::Report,
+        };
+        Ok((ending, finished))
     };
     match looked.await {
-        Ok((publishing, finished)) => {
-            finish(config, world, &delivery, publishing.as_ref(), finished).await
-        }
-        Err(error) => {
-            delivery.fail(exit::of_error(&error))?;
-            Err(error)
-        }
+        Ok((ending, finished)) => finish(config, world, &delivery, &ending, finished).await,
+        Err(error) => failed(&delivery, error),
     }
+}
+
+/// What becomes of a report besides being handed to its reader.
+enum Ending {
+    /// Nothing.
+    Report,
+    /// The texts of its pull request are written, and nobody gets them.
+    Preview(Templates),
+    /// It is published.
+    Publish(Box<Publishing>),
+}
+
+/// Returns the texts of the pull request that `run --dry-run` does not open, read as those of one that it would: what is wrong with
+/// them is found before the work. `report` may run where the file of a template is not.
+fn preview(config: &Config) -> Result<Option<Templates>, Error> {
+    if config.command != Command::Run || config.publishes() {
+        return Ok(None);
+    }
+    let texts = wishes::templates(config)?;
+    texts.check().map_err(PublishError::from)?;
+    Ok(Some(texts))
+}
+
+/// Tells the runner of an error that ended the run before there was a result.
+fn failed(delivery: &Delivery, error: Error) -> Result<u8, Error> {
+    // It may be that very file that cannot be written, and the error says so.
+    drop(delivery.fail(exit::of_error(&error)));
+    Err(error)
 }
 
 async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8, Error> {
@@ -162,16 +192,11 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
             lock,
             lock_path: flake.join("flake.lock"),
         };
-        Ok((publishing, finished))
+        Ok((Ending::Publish(Box::new(publishing)), finished))
     };
     match looked.await {
-        Ok((publishing, finished)) => {
-            finish(config, world, &delivery, Some(&publishing), finished).await
-        }
-        Err(error) => {
-            delivery.fail(exit::of_error(&error))?;
-            Err(error)
-        }
+        Ok((ending, finished)) => finish(config, world, &delivery, &ending, finished).await,
+        Err(error) => failed(&delivery, error),
     }
 }
 
@@ -202,7 +227,7 @@ async fn finish(
     config: &Config,
     world: &mut Surroundings<'_>,
     delivery: &Delivery,
-    publishing: Option<&Publishing>,
+    ending: &Ending,
     finished: Finished,
 ) -> Result<u8, Error> {
     let Finished {
@@ -218,12 +243,16 @@ async fn finish(
     let code = exit::of_report(&report, fail_on);
     let nothing_checked = exit::nothing_checked(&report);
     let mut failed = None;
-    if let Some(publishing) = publishing.filter(|_| !nothing_checked) {
-        tracing::info!(target: super::STEP, "Publishing");
-        match publishing.publish(&report, &lock).await {
-            Ok(published) => report.pull_request = Some(published.into_info(publishing)),
-            Err(error) => failed = Some(Error::from(error)),
+    match ending {
+        Ending::Publish(publishing) if !nothing_checked => {
+            tracing::info!(target: super::STEP, "Publishing");
+            match publishing.publish(&report, &lock).await {
+                Ok(published) => report.pull_request = Some(published.into_info(publishing)),
+                Err(error) => failed = Some(Error::from(error)),
+            }
         }
+        Ending::Preview(texts) if !nothing_checked => failed = previewed(config, texts, &report),
+        Ending::Report | Ending::Preview(_) | Ending::Publish(_) => {}
     }
     let code = failed.as_ref().map_or(code, exit::of_error);
     // The step is over: what follows is the result, and no part of a folded group.
@@ -268,6 +297,25 @@ async fn finish(
             }
             Ok(code)
         }
+    }
+}
+
+/// Writes the texts of the pull request that a report calls for, and says its title where somebody wants another one than ours.
+fn previewed(config: &Config, texts: &Templates, report: &Report) -> Option<Error> {
+    let publish = &config.publish;
+    if !super::publish::is_for_publishing(report, publish.publish_unchanged.value) {
+        return None;
+    }
+    let room = room_beside("").unwrap_or_default();
+    match texts.rehearse(report, room) {
+        Ok(title) => {
+            if publish.title.origin != Origin::Default {
+                tracing::info!(target: super::STEP, "");
+                tracing::info!("the title of its pull request would be: {title}");
+            }
+            None
+        }
+        Err(error) => Some(PublishError::from(error).into()),
     }
 }
 

@@ -25,13 +25,6 @@ pub(super) fn wishes(config: &Config) -> Result<Wishes, Error> {
             .map(|url| address(&url.value))
             .transpose()
     };
-    let body = match &publish.body_template {
-        None => None,
-        Some(file) => Some(
-            std::fs::read_to_string(&file.value)
-                .map_err(|source| Error::file(&file.value, source))?,
-        ),
-    };
     let branch = |key, name: &Option<Sourced<String>>| {
         name.as_ref()
             .filter(|name| !matches!(name.origin, Origin::Runner(_)))
@@ -60,11 +53,7 @@ pub(super) fn wishes(config: &Config) -> Result<Wishes, Error> {
         base: branch("base", &publish.base)?,
         branch: branch("branch", &publish.branch)?,
         remote: publish.remote.as_ref().map(|remote| remote.value.clone()),
-        templates: Templates::new(
-            publish.title.value.clone(),
-            publish.commit_message.value.clone(),
-            body,
-        ),
+        templates: templates(config)?,
         author: publish.author.as_ref().map(|author| Identity {
             name: author.name.clone(),
             email: author.mail.clone(),
@@ -90,6 +79,23 @@ pub(super) fn wishes(config: &Config) -> Result<Wishes, Error> {
         },
         publish_unchanged: publish.publish_unchanged.value,
     })
+}
+
+/// Returns the texts that the configuration wants, with what the body's file holds.
+pub(super) fn templates(config: &Config) -> Result<Templates, Error> {
+    let publish = &config.publish;
+    let body = match &publish.body_template {
+        None => None,
+        Some(file) => Some(
+            std::fs::read_to_string(&file.value)
+                .map_err(|source| Error::file(&file.value, source))?,
+        ),
+    };
+    Ok(Templates::new(
+        publish.title.value.clone(),
+        publish.commit_message.value.clone(),
+        body,
+    ))
 }
 
 fn runner_says(runner: &CiRunner) -> Result<RunnerSays, Error> {

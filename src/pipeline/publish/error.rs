@@ -1,7 +1,5 @@
 //! Why a report cannot be published: what failed, and what to do.
 
-use std::io;
-
 use thiserror::Error;
 
 use crate::command::Stop;
@@ -157,14 +155,6 @@ pub enum PublishError {
     /// The notes leave no room.
     #[error("the notes that people wrote into pull request {0} leave no room for a report")]
     NotesTooLong(String),
-    /// The key's file.
-    #[error("the signing key {file} cannot be read: {source}")]
-    KeyFile {
-        /// The file.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
     /// Another run published meanwhile.
     #[error("another run was quicker: pull request {0} carries its commit")]
     Overtaken(String),
@@ -279,7 +269,6 @@ impl PublishError {
                 "nothing of it was changed; run again to start from what is there now"
             }
             Self::NotesTooLong(_) => "shorten what stands under the line that keeps it",
-            Self::KeyFile { .. } => "name the key's file with --signing-key-file",
             Self::OtherCommit { .. } => "check out that commit, or report again",
             Self::NoReportedCommit => "report on a clean checkout",
             Self::OtherDirectory { .. } => "name the flake's directory with --flake",

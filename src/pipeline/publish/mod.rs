@@ -162,20 +162,30 @@ impl Publishing {
             lock_path,
         };
         publishing.look().await?;
+        if let Some(refusal) = publishing.client.cannot_open(&repository) {
+            let open = publishing
+                .ask(
+                    publishing
+                        .client
+                        .find_open(&publishing.branch, &publishing.base),
+                )
+                .await?;
+            // One that somebody else's token opened can be kept.
+            if open.to_base.is_none() {
+                return Err(refusal.into());
+            }
+        }
         publishing.rehearse().await?;
         Ok(publishing)
     }
 
     /// Makes a commit that nobody will see: that there is nobody to make it, or that the lock is a link, is found before the work.
     ///
-    /// It is not signed, for a key may want to be touched each time; that the key's file is there can be seen without.
+    /// It is not signed, for a key may want to be touched each time; whether its file holds one can be seen without.
     async fn rehearse(&self) -> Result<(), PublishError> {
-        if let Some(file) = &self.wishes.signing.key_file {
-            std::fs::metadata(file).map_err(|source| PublishError::KeyFile {
-                file: file.display().to_string(),
-                source,
-            })?;
-        }
+        self.workshop
+            .check_signing(&self.door, &self.wishes.signing)
+            .await?;
         let unsigned = Signing {
             how: SignHow::Off,
             key_file: None,
@@ -350,6 +360,11 @@ where
         answer = asked => Ok(answer?),
         stop = door.cancel().cancelled() => Err(PublishError::Stopped(stop)),
     }
+}
+
+/// Whether a report calls for a pull request.
+pub(super) fn is_for_publishing(report: &Report, publish_unchanged: bool) -> bool {
+    goal(report, publish_unchanged) == Goal::Publish
 }
 
 /// Returns what a report calls for.
