@@ -34,7 +34,8 @@
 
       checks = forEachSystem (system: pkgs: { package = self.packages.${system}.default; });
 
-      # What scripts/test and .ci/run want. Nix is the machine's own, or what scripts/ensure-nix gets.
+      # What nixpkgs can give of what scripts/test and .ci/run want: sshd has to be at /usr/sbin/sshd. Nix is the machine's own,
+      # or what scripts/ensure-nix gets.
       devShells = forEachSystem (
         system: pkgs: {
           default = pkgs.mkShell {

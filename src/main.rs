@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     ExitCode::from(run(&config, &environment, color, &screen))
 }
 
-/// Tells the runner that the step failed before there was a configuration, as the pipeline does later: who asks for the outputs
+/// Tells the runner that the step failed before the pipeline could, which does so later: who asks for the outputs
 /// of a step finds them, whatever it was.
 fn tell_runner(command: Option<Command>, environment: &Environment) {
     if !matches!(
@@ -119,6 +119,7 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
     {
         Ok(runtime) => runtime,
         Err(error) => {
+            tell_runner(Some(config.command), environment);
             complain(&format!("cannot start: {error}"), None, None, color);
             return code_of_error(exit::ERROR);
         }
@@ -153,6 +154,9 @@ fn run(config: &Config, environment: &Environment, color: ColorChoice, screen: &
     match result {
         Ok(code) => code,
         Err(error) => {
+            if matches!(error, pipeline::Error::Signals(_)) {
+                tell_runner(Some(config.command), environment);
+            }
             let redactor = log::redactor(config);
             // Hints name addresses and directories too.
             let told = |text: &str| {

@@ -92,7 +92,7 @@ pub const OF_DIFF: &[(u8, &str)] = &[
 ];
 
 /// What the codes of all other commands say.
-pub const OF_OTHERS: &[(u8, &str)] = &[(0, "All is well."), (ERROR, "An error.")];
+pub const OF_OTHERS: &[(u8, &str)] = &[(CHANGED, "All is well."), (ERROR, "An error.")];
 
 /// What the codes of a command say that was stopped.
 pub const OF_SIGNALS: &[(u8, &str)] = &[

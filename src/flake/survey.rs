@@ -15,8 +15,8 @@ pub struct Survey {
     pub outputs: Vec<String>,
     /// This machine's system, as Nix calls it.
     pub system: String,
-    /// The packages for it.
-    pub packages: Vec<String>,
+    /// The first of the packages for it.
+    pub package: Option<String>,
 }
 
 /// What stands where hosts are kept.
@@ -118,7 +118,7 @@ impl Survey {
             return format!("say what to look at: {}", flags.join(", or "));
         }
         let system = &self.system;
-        match self.packages.first() {
+        match &self.package {
             Some(package) => format!(
                 "is another flake meant (--flake DIR)? Of this one --attr packages.{system} looks at every package, \
                  --attr {} at one",
@@ -195,12 +195,12 @@ mod tests {
         };
         let mut said = say(&survey);
         survey.system = "x86_64-linux".to_owned();
-        survey.packages = vec!["a.b".to_owned(), "default".to_owned()];
+        survey.package = Some("a.b".to_owned());
         said.push_str(&say(&survey));
-        survey.packages = vec!["`id` $(id) ' \n".to_owned()];
+        survey.package = Some("`id` $(id) ' \n".to_owned());
         said.push_str(&say(&survey));
         survey.outputs.clear();
-        survey.packages.clear();
+        survey.package = None;
         survey.kinds.clear();
         said.push_str(&say(&survey));
         survey.others = ["colmena", "deploy"]

@@ -315,7 +315,7 @@ impl Http {
         }
     }
 
-    fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, ForgeError> {
+    pub(super) fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, ForgeError> {
         let slug = self.slug();
         let whole = format!(
             "{}/repos/{}/{}{path}",

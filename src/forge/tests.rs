@@ -998,11 +998,11 @@ async fn refusals_of_forgejo() {
         hint.contains("FLAKE_HERALD_TOKEN") && hint.contains("write:repository"),
         "{hint}"
     );
-    // Of Gitea it is not known.
     assert!(
         hint.starts_with("Forgejo's automatic token cannot"),
         "{hint}"
     );
+    // Of Gitea it is not known.
     let private = ResponseTemplate::new(404).set_body_json(json!({
         "message": "The target couldn't be found.",
         "errors": ["Can't read pulls or can't read UnitTypeCode"],
@@ -1075,7 +1075,7 @@ async fn the_automatic_token_opens_nothing_that_is_not_public_on_forgejo() {
         table.push('\n');
     }
     insta::assert_snapshot!(table, @"
-    the automatic token cannot open a pull request in this repository (GET /repos/alice/fleet: 200, it is not public)
+    the automatic token cannot open a pull request in this repository (GET /sub/api/v1/repos/alice/fleet: 200, it is not public)
     -
     -
     -

@@ -192,7 +192,8 @@ impl Client {
 
     /// Returns why no pull request can be opened in `repository`, where the forge itself says so only once the branch is pushed.
     ///
-    /// The user that Forgejo's automatic token stands for may read no pull request of what is not public, in Forgejo 16 neither.
+    /// Opening one, Forgejo asks what the user behind its automatic token may read by himself: nothing that is not public, in
+    /// Forgejo 16 neither.
     pub fn cannot_open(&self, repository: &Repository) -> Option<ForgeError> {
         let http = self.http();
         let is_refused = http.kind() == ForgeKind::Forgejo
@@ -201,7 +202,9 @@ impl Client {
         is_refused.then(|| {
             ForgeError::PrivateNeedsToken(Call {
                 method: "GET",
-                path: format!("/repos/{}", repository.slug),
+                path: http
+                    .url("", &[])
+                    .map_or_else(|_| String::new(), |url| url.path().to_owned()),
                 status: 200,
                 words: "it is not public".to_owned(),
                 held: Held::Automatic,

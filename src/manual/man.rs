@@ -190,7 +190,7 @@ fn files() -> Roff {
     };
     file(
         FILE_NAME,
-        "The configuration, beside flake.nix; another one by --config. Each flag but --config and --flake is a key of it.",
+        "The configuration, beside flake.nix; another one by --config. Each flag but --config is a key of it, --flake only where --config names the file.",
     );
     file(
         "flake.lock",

@@ -70,7 +70,7 @@ struct SurveyJson {
     outputs: Vec<String>,
     kinds: BTreeMap<Kind, Option<KindJson>>,
     others: BTreeMap<String, u64>,
-    packages: Vec<String>,
+    package: Option<String>,
 }
 
 /// How far discovery looks beyond the names.
@@ -162,7 +162,7 @@ impl Nix {
         let mut survey = Survey {
             outputs: json.outputs,
             system: system.to_owned(),
-            packages: json.packages,
+            package: json.package,
             ..Survey::default()
         };
         for (kind, json) in json.kinds {
@@ -456,7 +456,8 @@ in {{
 {kinds}  }};
   others = builtins.listToAttrs (map (name: {{ inherit name; value = tried 0 (hostsOf name); }})
     (builtins.filter (name: o ? ${{name}}) [ {others} ]));
-  packages = tried [ ] (builtins.attrNames (setOr {{ }} ((setOr {{ }} (o.packages or {{ }})).{system} or {{ }})));
+  package = tried null (let names = builtins.attrNames (setOr {{ }} ((setOr {{ }} (o.packages or {{ }})).{system} or {{ }}));
+    in if names == [ ] then null else builtins.head names);
 }}"#
     )
 }

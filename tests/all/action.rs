@@ -796,7 +796,7 @@ fn a_pull_request_is_opened_and_kept_on_every_runner() {
         scene.is_published(BRANCH, 2);
         let log = done.log();
         assert!(!log.contains("t0ken"), "{runner:?}: {log}");
-        // The automatic token starts no workflows, and the log says so, once.
+        // The automatic token starts no workflows, and the log says so.
         let warned = log.contains("workflows");
         assert_eq!(warned, own.is_empty(), "{runner:?}: {log}");
 

@@ -250,8 +250,13 @@ fn the_runner_is_told_of_whatever_ends_a_step() {
         &["report", "--help"],
         &["hosts", "--no-such-flag"],
         &["config", "--config", "bad.toml"],
+        // From here on there is no room to work in.
+        &["report"],
     ] {
         std::fs::write(&told, "").unwrap();
+        if args == ["report"] {
+            env.set("TMPDIR", "/nonexistent");
+        }
         let output = env.run(args);
         let lines = std::fs::read_to_string(&told).unwrap();
         // A name and a delimiter, the value, the delimiter.
@@ -290,6 +295,8 @@ fn the_runner_is_told_of_whatever_ends_a_step() {
       no outputs
     config --config bad.toml: Error: `hots` from bad.toml line 1: there is no such key; did you mean `host`?
       no outputs
+    report: Error: no temporary directory can be made in /nonexistent: No such file or directory (os error 2)
+      exit-code=1 has-changes=false pull-request-operation=none
     ");
 }
 

@@ -21,7 +21,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::support::forge::{Dialect, StandIn, Token};
 use crate::support::scene;
-use crate::support::{Fleet, TestEnv};
+use crate::support::{DOCS, Fleet, TestEnv};
 
 /// The project's other home.
 const MIRROR: &str = "https://github.com/flake-herald/flake-herald";
@@ -29,7 +29,7 @@ const MIRROR: &str = "https://github.com/flake-herald/flake-herald";
 /// Where the project's address leads to a file.
 const FILES: &str = "/src/branch/main/";
 
-/// Languages of blocks of which nothing is checked here: texts to look at, and templates, which `report.rs` renders.
+/// Languages of blocks of which nothing is checked here: texts to look at, and templates, which `hostile_text.rs` renders.
 const ONLY_SHOWN: &[&str] = &["text", "jinja", "markdown", "diff"];
 
 /// Flags that documents name by themselves, without the program they are of.
@@ -293,6 +293,19 @@ fn broken(path: &Path, anchor: Option<&str>, pages: &[Page]) -> Option<String> {
 fn parted(link: &str) -> (&str, Option<&str>) {
     link.split_once('#')
         .map_or((link, None), |(path, anchor)| (path, Some(anchor)))
+}
+
+/// An error must not send anybody to a page that is not there.
+#[test]
+fn the_pages_that_errors_lead_to_are_there() {
+    let pages = pages();
+    for page in flake_herald::exit::pages::Page::ALL {
+        let (path, anchor) = parted(page.path());
+        assert_eq!(broken(Path::new(path), anchor, &pages), None);
+        let address = page.to_string();
+        let there = address.strip_prefix(DOCS);
+        assert_eq!(there, page.path().strip_prefix("docs/"), "{address}");
+    }
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn who_asks_on_forgejo() {
     More: $DOCS/tokens.md#when-it-is-refused
 
     # the automatic token in a private repository
-    Error: the automatic token cannot open a pull request in this repository (GET /repos/alice/fleet: 200, it is not public)
+    Error: the automatic token cannot open a pull request in this repository (GET /api/v1/repos/alice/fleet: 200, it is not public)
     Hint: Forgejo's automatic token cannot open pull requests in private repositories, nor in those of limited organisations: give a token of your own in FLAKE_HERALD_TOKEN or with --token-file, with the scope write:repository (write:issue for notes)
     More: $DOCS/tokens.md#when-it-is-refused
     "#);

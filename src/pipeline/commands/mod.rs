@@ -91,7 +91,10 @@ async fn run_report(config: &Config, world: &mut Surroundings<'_>) -> Result<u8,
     let mut request = request(config);
     let context = context(config, world);
     let mut delivery = delivery(config);
-    let scratch = super::files::scratch()?;
+    let scratch = match super::files::scratch() {
+        Ok(scratch) => scratch,
+        Err(error) => return failed(&delivery, error),
+    };
     let looked = async {
         if let Some(file) = &config.hosts.plan {
             hosts::follow_plan(&mut request, config, &file.value)?;
@@ -158,7 +161,10 @@ async fn run_publish(config: &Config, world: &mut Surroundings<'_>) -> Result<u8
     let request = request(config);
     let context = context(config, world);
     let mut delivery = delivery(config);
-    let scratch = super::files::scratch()?;
+    let scratch = match super::files::scratch() {
+        Ok(scratch) => scratch,
+        Err(error) => return failed(&delivery, error),
+    };
     let looked = async {
         // Before the directory for the results is cleared, which may be the one that holds the reports.
         let (paths, output) = (config.operands.clone(), delivery.directory.clone());
@@ -272,8 +278,13 @@ async fn finish(
         return Err(error);
     }
     let stopped = failed.as_ref().and_then(Error::stopped).is_some();
-    if config.update.write_lock.value && !stopped && report.outcome != Outcome::LockUnchanged {
-        super::files::replace(&lock_path, &lock)?;
+    if config.update.write_lock.value
+        && !stopped
+        && report.outcome != Outcome::LockUnchanged
+        && let Err(error) = super::files::replace(&lock_path, &lock)
+    {
+        drop(delivery.fail(exit::ERROR));
+        return Err(error);
     }
     // Forgejo's runner throws the summary away; the log is what is left for a reader.
     if config
