@@ -1,8 +1,10 @@
 //! Signatures, as `git commit -S` makes them: by the programs and keys that git's configuration names.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -298,42 +300,76 @@ impl Place<'_> {
     }
 
     async fn check_ssh(&self, program: &str, file: &Path, files: &Path) -> Result<(), GitError> {
-        let refused = |wrong| GitError::KeyFile {
+        // Others that sign in its place may have keys elsewhere, and need not know more of them than how to sign.
+        if !is_ssh_keygen(program) {
+            return Ok(());
+        }
+        let file = &self.toplevel.join(file);
+        let refused = |file: &Path, wrong| GitError::KeyFile {
             file: file.to_owned(),
             wrong,
         };
         let has_agent = self.door.environment().get("SSH_AUTH_SOCK").is_some();
-        let usable = usable(file, files)?;
-        // Others that sign in its place may have keys elsewhere, and need not know more of them than how to sign.
-        if Path::new(program).file_name() != Some("ssh-keygen".as_ref()) {
-            return Ok(());
-        }
-        let path = match usable {
-            Usable::Public => {
-                // ssh-keygen looks for the other half beside it.
-                let private = file.with_extension("");
-                let is_beside = file.extension().is_some_and(|e| e == "pub") && private.exists();
-                return if is_beside || has_agent {
-                    Ok(())
-                } else {
-                    Err(refused(WrongKey::Public))
-                };
-            }
-            Usable::Private(path) => path,
+        let (file, path, agent_helps) = match usable(file, files)? {
+            // The agent is asked first.
+            Usable::Public if has_agent => return Ok(()),
+            Usable::Public => match private_half(file).filter(|private| private.exists()) {
+                Some(private) => (private.clone(), private, false),
+                None => return Err(refused(file, WrongKey::Public)),
+            },
+            Usable::Private(path) => (file.clone(), path, has_agent),
+            // What the agent has is found by the public half.
+            Usable::Pem(path) => (file.clone(), path, has_agent && public_half(file).exists()),
         };
-        let cmd = self.signer(program).args(["-y", "-P", "", "-f"]).arg(&path);
-        let Err(error) = self.door.run(&cmd).await else {
+        let Err(error) = self.opened(program, &path).await else {
             return Ok(());
         };
-        match failed(error) {
+        match error {
             GitError::Sign(words) if !wants_passphrase(&words) => {
                 let words = words.replace(&*path.to_string_lossy(), &file.to_string_lossy());
-                Err(refused(WrongKey::Refused(words)))
+                Err(refused(&file, WrongKey::Refused(words)))
             }
-            GitError::Sign(_) if has_agent => Ok(()),
-            GitError::Sign(_) => Err(refused(WrongKey::Passphrase)),
+            GitError::Sign(_) if agent_helps => Ok(()),
+            GitError::Sign(_) => Err(refused(&file, WrongKey::Passphrase)),
             other => Err(other),
         }
+    }
+
+    /// Has ssh-keygen read a private key, as far as that takes no passphrase, and returns the public half.
+    async fn opened(&self, program: &str, private: &Path) -> Result<Vec<u8>, GitError> {
+        let cmd = self
+            .signer(program)
+            .args(["-y", "-P", "", "-f"])
+            .arg(private);
+        let output = self.door.run(&cmd).await.map_err(failed)?;
+        Ok(output.stdout)
+    }
+
+    /// Returns the file to give to ssh-keygen, which is to sign with the key in `file`.
+    async fn handed_over(
+        &self,
+        program: &str,
+        file: &Path,
+        files: &Path,
+    ) -> Result<PathBuf, GitError> {
+        let path = match usable(file, files)? {
+            Usable::Public => return Ok(file.to_owned()),
+            Usable::Private(path) => return Ok(path),
+            Usable::Pem(path) => path,
+        };
+        // Before it is copied: ssh-keygen is to see who else may read the file.
+        let public = match self.opened(program, &path).await {
+            Ok(public) => public,
+            // An agent may have it open.
+            Err(_) if public_half(file).exists() => return Ok(file.to_owned()),
+            Err(error) => return Err(error),
+        };
+        let copy = files.join("pair");
+        let private = std::fs::read(&path).map_err(file_error(&path))?;
+        write_secret(&copy, &private)?;
+        let beside = public_half(&copy);
+        std::fs::write(&beside, public).map_err(file_error(&beside))?;
+        Ok(copy)
     }
 
     /// Returns a directory for files that are gone with it. The system's directory for temporary files is not ours alone.
@@ -356,7 +392,7 @@ impl Place<'_> {
         if let Some(key) = settings.text("user.signingkey") {
             return Ok(match literal(key) {
                 Some(key) => SshKey::Literal(key.to_owned()),
-                None => SshKey::File(self.toplevel.join(self.expanded(key))),
+                None => SshKey::File(PathBuf::from(self.expanded(key))),
             });
         }
         let Some(command) = settings.text("gpg.ssh.defaultkeycommand") else {
@@ -393,12 +429,12 @@ impl Place<'_> {
         std::fs::write(&buffer, commit).map_err(file_error(&buffer))?;
         let mut cmd = self.signer(program).args(["-Y", "sign", "-n", "git", "-f"]);
         match key {
-            SshKey::File(file) => {
-                cmd = match usable(file, files)? {
-                    Usable::Private(path) => cmd.arg(path),
-                    Usable::Public => cmd.arg(file),
-                };
+            SshKey::File(file) if is_ssh_keygen(program) => {
+                let file = self.toplevel.join(file);
+                cmd = cmd.arg(self.handed_over(program, &file, files).await?);
             }
+            // To another program it may be the name of something else.
+            SshKey::File(file) => cmd = cmd.arg(file),
             SshKey::Literal(key) => {
                 // The public half; the agent has the other one.
                 let file = files.join("key.pub");
@@ -523,16 +559,24 @@ impl Place<'_> {
 /// An SSH key, as git's configuration names one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum SshKey {
-    /// A file with either half; where it is the public one, the other half is beside it or with the agent.
+    /// A file with either half; where it is the public one, the other half is beside it or with the agent. It is as it was
+    /// named: from the toplevel, where it is relative.
     File(PathBuf),
     /// The public half itself.
     Literal(String),
 }
 
-/// The file of an SSH key, as it can be handed to the program.
+/// Whether the program that signs is the one of OpenSSH, whose ways with files are known.
+fn is_ssh_keygen(program: &str) -> bool {
+    Path::new(program).file_name() == Some("ssh-keygen".as_ref())
+}
+
+/// The file of an SSH key, as ssh-keygen can read it.
 enum Usable {
-    /// It has the private half, or nobody has looked.
+    /// It has both halves, or nobody has looked.
     Private(PathBuf),
+    /// It has both, but ssh-keygen does not read the public one there: it wants a file beside it.
+    Pem(PathBuf),
     /// It has the public half.
     Public,
 }
@@ -544,18 +588,46 @@ fn usable(file: &Path, files: &Path) -> Result<Usable, GitError> {
     if is_public(&text) {
         return Ok(Usable::Public);
     }
-    let Some(mended) = mended(&text) else {
-        return Ok(Usable::Private(file.to_owned()));
+    let path = match mended(&text) {
+        Some(mended) => {
+            let copy = files.join("key");
+            write_secret(&copy, mended.as_bytes())?;
+            copy
+        }
+        None => file.to_owned(),
     };
-    let copy = files.join("key");
+    Ok(if is_pem(&text) {
+        Usable::Pem(path)
+    } else {
+        Usable::Private(path)
+    })
+}
+
+/// Writes a file that only we can read.
+fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), GitError> {
     std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&copy)
-        .and_then(|mut copy| io::Write::write_all(&mut copy, mended.as_bytes()))
-        .map_err(file_error(&copy))?;
-    Ok(Usable::Private(copy))
+        .open(file)
+        .and_then(|mut file| io::Write::write_all(&mut file, bytes))
+        .map_err(file_error(file))
+}
+
+/// Returns where ssh-keygen looks for the private half of the public key in `file`, which may be a certificate.
+fn private_half(file: &Path) -> Option<PathBuf> {
+    let name = file.as_os_str().as_bytes();
+    ["-cert.pub", ".pub"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end.as_bytes()))
+        .map(|name| PathBuf::from(OsStr::from_bytes(name)))
+}
+
+/// Returns where ssh-keygen looks for the public half of the private key in `file`.
+fn public_half(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".pub");
+    PathBuf::from(name)
 }
 
 /// Returns what the file of a key holds, which is not nothing; of a pipe nothing is read here.
@@ -584,6 +656,12 @@ fn is_public(text: &str) -> bool {
     ["ssh-", "ecdsa-", "sk-"]
         .iter()
         .any(|beginning| text.trim_start().starts_with(beginning))
+}
+
+/// Whether a private key is not in OpenSSH's own form, in which alone the public half can be read without the private one.
+fn is_pem(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with("-----BEGIN ") && !text.starts_with("-----BEGIN OPENSSH")
 }
 
 /// Returns a private key with lines that ssh-keygen takes, where these are none: forms and YAML leave Windows' line ends, blanks at

@@ -802,6 +802,9 @@ async fn a_key_that_cannot_sign_is_found_without_signing() {
         printf '\n' > empty; mkdir directory; cp key.pub public; sed 3d key > torn; echo 'not a key' > junk
         tr '\n' ' ' < key > line; ssh-keygen -q -t ed25519 -N secret -f locked; install -m 644 key loose
         sed 's/$/\r/' key > windows; head -c -1 key > cut; sed 's/^/  /' key > indented
+        ssh-keygen -q -t ed25519 -N '' -f ca; ssh-keygen -q -s ca -I id -n human@example.org key.pub
+        echo \"human@example.org cert-authority $(cat ca.pub)\" >> allowed
+        cp key.pub torn.pub; cp key.pub alone-cert.pub; cp key alone-cert
         chmod 600 torn junk line windows cut indented";
     lab.sh("home", script).await;
     let workshop = lab.workshop("repo");
@@ -814,7 +817,10 @@ async fn a_key_that_cannot_sign_is_found_without_signing() {
         "torn",
         "line",
         "public",
+        "alone-cert.pub",
         "locked",
+        "locked.pub",
+        "torn.pub",
         "loose",
     ] {
         let signing = signed(SignHow::Ssh, Some(lab.path("home").join(name)));
@@ -844,12 +850,25 @@ async fn a_key_that_cannot_sign_is_found_without_signing() {
       it must hold the whole private key, from BEGIN to END and with its line breaks
     the signing key $HOME/public is a public key, and the private one is not here
       the file must hold the private key, from BEGIN to END; or SSH_AUTH_SOCK must lead to an agent that has it
+    the signing key $HOME/alone-cert.pub is a public key, and the private one is not here
+      the file must hold the private key, from BEGIN to END; or SSH_AUTH_SOCK must lead to an agent that has it
     the signing key $HOME/locked has a passphrase
       nobody is asked for a passphrase here: use a key without one, or an agent that has it open
+    the signing key $HOME/locked has a passphrase
+      nobody is asked for a passphrase here: use a key without one, or an agent that has it open
+    the signing key $HOME/torn is no private key that can be used: Load key "$HOME/torn": WHY
+      it must hold the whole private key, from BEGIN to END and with its line breaks
     the signing key $HOME/loose is no private key that can be used: WARNING: UNPROTECTED PRIVATE KEY FILE!; Permissions 0644 for '$HOME/loose' are too open.; It is required that your private key files are NOT accessible by others.; This private key will be ignored.; Load key "$HOME/loose": bad permissions
       nobody else may be able to read it: `chmod 600`, or `umask 077` before it is written
     "#);
-    for name in ["key", "key.pub", "windows", "cut", "indented"] {
+    for name in [
+        "key",
+        "key.pub",
+        "key-cert.pub",
+        "windows",
+        "cut",
+        "indented",
+    ] {
         let signing = signed(SignHow::Ssh, Some(key.with_file_name(name)));
         workshop.check_signing(&lab.door, &signing).await.unwrap();
         let new = NewCommit {
@@ -872,12 +891,93 @@ async fn a_key_that_cannot_sign_is_found_without_signing() {
     lab.sh("repo", "git config gpg.ssh.program no-such-program")
         .await;
     check(&lab).await.unwrap();
-    let public = signed(SignHow::Ssh, Some(key.with_file_name("public")));
+    let [public, locked] =
+        ["public", "locked.pub"].map(|name| signed(SignHow::Ssh, Some(key.with_file_name(name))));
     workshop.check_signing(&lab.door, &public).await.unwrap();
     lab.sh("repo", "git config --unset gpg.ssh.program").await;
     let lab = lab.with("SSH_AUTH_SOCK", "/nonexistent");
     check(&lab).await.unwrap();
     workshop.check_signing(&lab.door, &public).await.unwrap();
+    workshop.check_signing(&lab.door, &locked).await.unwrap();
+}
+
+/// Of such a file ssh-keygen reads the private half only, and wants the public one from a second file.
+#[tokio::test]
+async fn a_key_in_pem_form_signs_without_its_public_half() {
+    let lab = Lab::new();
+    let head = lab.repository().await;
+    let script = "
+        ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -f pem; head -n 1 pem
+        echo \"human@example.org $(cat pem.pub)\" > allowed
+        git config --global gpg.ssh.allowedSignersFile \"$PWD/allowed\"
+        ssh-keygen -q -t ecdsa -m PEM -N secret -f locked; mv locked.pub away
+        sed 's/$/\r/' pem > windows; cp pem strange; cp away strange.pub; chmod 600 windows; rm pem.pub
+        install -m 644 pem loose";
+    let begins = lab.sh("home", script).await;
+    assert_eq!(begins, "-----BEGIN RSA PRIVATE KEY-----");
+    let workshop = lab.workshop("repo");
+    let key = |name: &str| signed(SignHow::Auto, Some(lab.path("home").join(name)));
+    for name in ["pem", "windows", "strange"] {
+        workshop.check_signing(&lab.door, &key(name)).await.unwrap();
+        let new = NewCommit {
+            signing: key(name),
+            ..new_commit(&head)
+        };
+        let id = workshop.commit(&lab.door, &new).await.unwrap();
+        let words = verified(&lab, &workshop, &id).await;
+        let good = "Good \"git\" signature for human@example.org with RSA key";
+        assert!(words.starts_with(good), "{name}: {words}");
+    }
+    let error = workshop.check_signing(&lab.door, &key("loose")).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("/home/loose' are too open"), "{error}");
+    // An agent's key is found by its public half, which a locked file of this form does not tell.
+    let lab = lab.with("SSH_AUTH_SOCK", "/nonexistent");
+    let locked = signed(SignHow::Auto, Some(lab.path("home/locked")));
+    let error = workshop.check_signing(&lab.door, &locked).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.ends_with("/home/locked has a passphrase"), "{error}");
+    lab.sh("home", "mv away locked.pub").await;
+    workshop.check_signing(&lab.door, &locked).await.unwrap();
+}
+
+/// What a key is called is between git's configuration and the program: it need not be a file.
+#[tokio::test]
+async fn another_program_gets_the_name_of_its_key() {
+    let lab = Lab::new();
+    let head = lab.repository().await;
+    let signer = "#!/bin/sh
+printf '%s ' \"$@\" > \"$HOME/args\"
+for last; do :; done
+printf 'made\\nhere\\n' > \"$last.sig\"
+";
+    fs::write(lab.path("home/signer"), signer).unwrap();
+    let script = "
+        chmod +x signer; printf '\\n' > empty
+        git config --global commit.gpgSign true; git config --global gpg.format ssh
+        git config --global gpg.ssh.program '~/signer'";
+    lab.sh("home", script).await;
+    let workshop = lab.workshop("repo");
+    let home = lab.path("home");
+    let home = home.to_string_lossy();
+    for (name, handed_on) in [
+        ("SHA256:id of/a card", "SHA256:id of/a card".to_owned()),
+        ("~/empty", format!("{home}/empty")),
+    ] {
+        lab.sh("repo", &format!("git config user.signingKey '{name}'"))
+            .await;
+        let none = Signing::default();
+        workshop.check_signing(&lab.door, &none).await.unwrap();
+        let id = workshop
+            .commit(&lab.door, &new_commit(&head))
+            .await
+            .unwrap();
+        let text = lab.git(&workshop, &format!("cat-file commit {id}")).await;
+        assert!(text.contains("gpgsig made\n here\n"), "{text}");
+        let args = lab.sh("home", "cat args").await;
+        let expected = format!("-Y sign -n git -f {handed_on} ");
+        assert!(args.starts_with(&expected), "{args}");
+    }
 }
 
 #[tokio::test]
@@ -895,7 +995,10 @@ async fn an_agent_signs() {
             "ssh-agent -a \"$SSH_AUTH_SOCK\" | sed -n 's/^SSH_AGENT_PID=\\([0-9]*\\).*/\\1/p'",
         )
         .await;
-    lab.sh("home", "ssh-add -q key; rm key").await;
+    let script = "
+        ssh-keygen -q -t ecdsa -m PEM -N '' -f pem; ssh-add -q key pem; rm key
+        ssh-keygen -q -p -P '' -N secret -m PEM -f pem; echo \"human@example.org $(cat pem.pub)\" >> allowed";
+    lab.sh("home", script).await;
     let workshop = lab.workshop("repo");
     let public = fs::read_to_string(lab.path("home/key.pub")).unwrap();
     let public = public.trim();
@@ -907,6 +1010,8 @@ async fn an_agent_signs() {
     let mut said = Vec::new();
     for setting in [
         format!("user.signingKey '{}'", lab.path("home/key.pub").display()),
+        // It is locked.
+        format!("user.signingKey '{}'", lab.path("home/pem").display()),
         format!("user.signingKey '{public}'"),
         format!("user.signingKey 'key::{public}'"),
         "gpg.ssh.defaultKeyCommand 'ssh-add -L'".to_owned(),

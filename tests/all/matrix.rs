@@ -161,18 +161,21 @@ fn a_plan_that_does_not_fit_is_refused() {
     insta::assert_snapshot!(run(&["--host", "webservre"]), @"
     ------- stderr -------
     Error: the plan has no host that matches `webservre`; it has `nixos:devbox`, `nixos:nas`, `nixos:pi`, `nixos:router`, `nixos:webserver`, `home:alice@devbox`
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/matrix.md#when-it-stops
     [exit status: 1]
     ");
     insta::assert_snapshot!(run(&["--kind", "darwin"]), @"
     ------- stderr -------
     Error: the plan has `kind` as `home`, `nixos`, and the flag --kind says `darwin`
     Hint: leave it out here: `hosts` decides what the plan asks for, best by flake-herald.toml or the environment
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/matrix.md#when-it-stops
     [exit status: 1]
     ");
     insta::assert_snapshot!(run(&["--input", "nixpkgs"]), @"
     ------- stderr -------
     Error: the plan has no `input`, and the flag --input says `nixpkgs`
     Hint: leave it out here: `hosts` decides what the plan asks for, best by flake-herald.toml or the environment
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/matrix.md#when-it-stops
     [exit status: 1]
     ");
     // The same as in the plan is no contradiction, and the file gives way.
@@ -199,6 +202,7 @@ fn a_plan_that_does_not_fit_is_refused() {
     ------- stderr -------
     Error: the plan was changed: its scope is not the one that its id 8e52d79c8773a1cb stands for
     Hint: make it anew with `flake-herald hosts --format json`, with the flags that say what to look at
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/matrix.md#when-it-stops
     [exit status: 1]
     ");
     fs::write(plan, text.replace("router", "rooter")).unwrap();
@@ -207,6 +211,7 @@ fn a_plan_that_does_not_fit_is_refused() {
     Staging the update …
     Error: the plan does not fit the flake, which does not have `nixos:rooter`
     Hint: the plan and its jobs must be of one commit
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/matrix.md#when-it-stops
     [exit status: 1]
     ");
 }

@@ -103,7 +103,9 @@ fn an_evaluation_that_hangs_is_unknown_when_the_time_is_over() {
         ])
         .code(1);
     assert_eq!(output.stdout, "");
-    insta::assert_snapshot!(output.stderr, @"
+    // On a busy machine there is time to say how far it came.
+    let said = output.stderr.replace("  evaluated 0 of 5\n", "");
+    insta::assert_snapshot!(said, @"
     Error: the run's time was over (--run-timeout 1s)
     Hint: give the whole run more time with --run-timeout
     ");

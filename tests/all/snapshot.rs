@@ -230,6 +230,7 @@ fn a_snapshot_is_written_whole_or_not_at_all() {
     Hint: a closure is named by a store path, a link to one (./result, /run/current-system), the number of a generation of the system, or a file that `flake-herald snapshot` wrote
     Error: `nix --version` could not be started: program "nix" not found
     Hint: Nix must be installed and on PATH: https://nixos.org/download
+    More: https://codeberg.org/flake-herald/flake-herald/src/branch/main/docs/first-run.md#which-nix
     Error: cannot write no/such/dir: No such file or directory (os error 2)
     Error: cannot write .: is a directory
     Hint: a file has to go there: move the directory out of the way
