@@ -21,7 +21,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::support::forge::{Dialect, StandIn, Token};
 use crate::support::scene;
-use crate::support::{DOCS, Fleet, TestEnv};
+use crate::support::{DOCS, Fleet, TestEnv, project};
 
 /// The project's other home.
 const MIRROR: &str = "https://github.com/flake-herald/flake-herald";
@@ -88,14 +88,10 @@ struct Block {
     not_run: Option<String>,
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Returns the files below the project's directory, less what is built and git's own.
 fn files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut dirs = vec![root().to_owned()];
+    let mut dirs = vec![project().to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -114,6 +110,17 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Returns the blocks of a language in what users read, each with where it is.
+pub(crate) fn blocks(language: &str) -> Vec<(String, String)> {
+    let pages = pages();
+    let current = pages.iter().filter(|page| page.is_current());
+    current
+        .flat_map(|page| page.blocks.iter().map(|block| (page.at(block.line), block)))
+        .filter(|(_, block)| block.language == language)
+        .map(|(at, block)| (at, block.text.clone()))
+        .collect()
+}
+
 /// Returns every document.
 fn pages() -> Vec<Page> {
     let pages: Vec<Page> = files()
@@ -121,7 +128,7 @@ fn pages() -> Vec<Page> {
         .filter(|path| path.extension().is_some_and(|e| e == "md"))
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
-            read(path.strip_prefix(root()).unwrap(), text)
+            read(path.strip_prefix(project()).unwrap(), text)
         })
         .collect();
     assert!(pages.len() > 5, "the documents were not found");
@@ -278,7 +285,7 @@ fn broken(path: &Path, anchor: Option<&str>, pages: &[Page]) -> Option<String> {
     let Some(path) = plain(path) else {
         return Some("leads out of the project".to_owned());
     };
-    if !root().join(&path).exists() {
+    if !project().join(&path).exists() {
         return Some(format!("{} is not there", path.display()));
     }
     let anchor = anchor?;
@@ -381,7 +388,7 @@ fn the_readme_leads_to_every_page() {
 fn what_tables_of_errors_quote_is_what_is_said() {
     let sources: String = files()
         .into_iter()
-        .filter(|path| path.starts_with(root().join("src")) || path.ends_with("action.yml"))
+        .filter(|path| path.starts_with(project().join("src")) || path.ends_with("action.yml"))
         .map(|path| fs::read_to_string(path).unwrap().replace("\\\"", "\""))
         .collect();
     let mut wrong = Vec::new();
@@ -434,7 +441,7 @@ fn the_project_has_one_address_and_what_is_named_below_it_is_there() {
     let mut wrong = Vec::new();
     let mut named = 0;
     for path in files() {
-        let below = path.strip_prefix(root()).unwrap();
+        let below = path.strip_prefix(project()).unwrap();
         let is_ours = !below.starts_with("fixtures") && !below.starts_with("tests");
         let Some(text) = fs::read_to_string(&path).ok().filter(|_| is_ours) else {
             continue;
@@ -760,7 +767,7 @@ mod of_this_test {
         assert!(broken("docs/no-such.md", None).is_some());
         assert!(broken("docs/../../x", None).is_some());
         assert!(broken("src/main.rs", Some("main")).is_some());
-        fs::metadata(root().join("docs/report.md")).unwrap();
+        fs::metadata(project().join("docs/report.md")).unwrap();
         assert!(
             super::broken(
                 Path::new("docs/report.md"),

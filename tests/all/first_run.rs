@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::actions::executable;
 use crate::support::forge::{Dialect, Token};
 use crate::support::scene::{SLUG, Scene, Transport};
 use crate::support::{CommandOutput, DOCS, Fleet, TestEnv};
@@ -151,12 +152,8 @@ fn before_nix_is_asked() {
 fn a_nix_of_long_ago() {
     let mut rows = Rows::new();
     let flake = rows.dir("flake", &[FLAKE], &["."]);
-    let bin = rows.dir(
-        "bin",
-        &[("nix", "#!/bin/sh\necho 'nix (Nix) 2.18.1'\n")],
-        &[],
-    );
-    make_executable(&bin.join("nix"));
+    let bin = rows.dir("bin", &[], &[]);
+    executable(&rows.env, &bin.join("nix"), "echo 'nix (Nix) 2.18.1'");
     rows.env.prepend_path(&bin);
     rows.row("an old Nix", &flake, &["report"]);
     insta::assert_snapshot!(rows.seen, @"
@@ -168,11 +165,6 @@ fn a_nix_of_long_ago() {
     More: $DOCS/first-run.md#which-nix
     exit 1
     ");
-}
-
-fn make_executable(file: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Publishing from a workflow that somebody has just copied, on each forge, as the runner sets it up.

@@ -8,13 +8,9 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::support::{CommandOutput, TestEnv};
+use crate::support::{CommandOutput, TestEnv, project};
 
 const PROGRAMS: [&str; 2] = ["flake-herald-aarch64-linux", "flake-herald-x86_64-linux"];
-
-fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn copy(from: &Path, to: &Path) {
     if from.is_dir() {

@@ -49,19 +49,7 @@ impl Night {
 
     /// Pushes what is committed here to the base.
     fn land(&self) {
-        self.fleet.git([
-            "push".as_ref(),
-            "-q".as_ref(),
-            self.bare.as_os_str(),
-            "HEAD:main".as_ref(),
-        ]);
-    }
-
-    /// Commits what an update would bring, and lands it.
-    fn land_update(&self) {
-        let _out = self.fleet.nix(["flake", "update"]).success();
-        self.fleet.commit("update by hand");
-        self.land();
+        self.fleet.land(&self.bare);
     }
 
     fn run(&self, more: &[&str]) -> Done {
@@ -172,7 +160,7 @@ fn life(dialect: Dialect) {
     assert!(night.pull(opened.number).body.contains("1.26.1"));
 
     // Somebody updates by hand: there is nothing left to say.
-    night.land_update();
+    night.fleet.land_update(&night.bare);
     let closed = night.run(&[]).is("closed");
     assert_eq!(
         (closed.code, closed.number),

@@ -11,15 +11,15 @@
 //! `PATH` that must not be called, the other jobs have a real one, on GitHub's own runners only after the step that installs it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::docs::blocks;
 use crate::support::actions::{Action, executable};
 use crate::support::forge::{Dialect, Pull, PullState, StandIn, Token};
 use crate::support::scene::{BRANCH, SLUG};
-use crate::support::{CommandOutput, Fleet, Sshd, TestEnv, act, fixtures};
+use crate::support::{CommandOutput, Fleet, Sshd, TestEnv, act, fixtures, project};
 
 /// The token of the job.
 const JOB_TOKEN: &str = "t0ken-of-the-job";
@@ -116,8 +116,7 @@ impl Place {
         self.program(
             "installed/flake-herald",
             &format!(
-                "#!/bin/sh\n\
-                 binary={binary}\n\
+                "binary={binary}\n\
                  [ \"$1\" != --version ] || exec \"$binary\" \"$@\"\n\
                  case $GITHUB_JOB in publish) PATH={dir}/no-nix:$PATH ;; {there} esac\n\
                  call=$(mktemp {dir}/calls/XXXXXX)\n\
@@ -133,10 +132,7 @@ impl Place {
         );
         self.program(
             "no-nix/nix",
-            &format!(
-                "#!/bin/sh\necho \"$*\" >>{}/nix-was-called\nexit 99\n",
-                dir.display()
-            ),
+            &format!("echo \"$*\" >>{}/nix-was-called\nexit 99", dir.display()),
         );
 
         let source = project().join("action.yml");
@@ -168,9 +164,9 @@ impl Place {
         }
     }
 
-    fn program(&self, name: &str, text: &str) {
-        let file = self.fleet.env().write(name, text);
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    fn program(&self, name: &str, script: &str) {
+        let env = self.fleet.env();
+        executable(env, &env.dir().join(name), script);
     }
 
     /// Has the fleet's configuration name the hosts to look at: fewer take less time.
@@ -183,19 +179,7 @@ impl Place {
 
     /// Pushes what is committed here to the base.
     fn land(&self) {
-        self.fleet.git([
-            "push".as_ref(),
-            "-q".as_ref(),
-            self.bare.as_os_str(),
-            "HEAD:main".as_ref(),
-        ]);
-    }
-
-    /// Has the owner update by hand, so that there is nothing left to say.
-    fn land_update(&self) {
-        let _out = self.fleet.nix(["flake", "update"]).success();
-        self.fleet.commit("update by hand");
-        self.land();
+        self.fleet.land(&self.bare);
     }
 
     /// Has the runner follow the workflow, for the schedule or by hand, with a variable or two more.
@@ -380,34 +364,6 @@ fn each_use(value: &Value, look: &mut dyn FnMut(&str, &Value)) {
         }
         _ => {}
     }
-}
-
-fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The blocks of a language in the documents, with where they are.
-fn blocks(language: &str) -> Vec<(String, String)> {
-    let docs = fs::read_dir(project().join("docs")).unwrap();
-    let files = docs
-        .map(|entry| entry.unwrap().path())
-        .chain([project().join("README.md")]);
-    let mut blocks = Vec::new();
-    for file in files.filter(|path| path.extension().is_some_and(|end| end == "md")) {
-        let text = fs::read_to_string(&file).unwrap();
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            let indent = line.len() - line.trim_start().len();
-            if line.trim_start() == format!("```{language}") {
-                let block = lines
-                    .by_ref()
-                    .take_while(|line| line.trim() != "```")
-                    .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()));
-                blocks.push((file.display().to_string(), block.collect()));
-            }
-        }
-    }
-    blocks
 }
 
 /// A runner takes an input that an action does not have for none at all, and linters do not know this one's.
@@ -727,7 +683,7 @@ fn two_jobs(dialect: Dialect) {
         pull.body
     );
 
-    place.land_update();
+    place.fleet.land_update(&place.bare);
     let out = place.night().success();
     let called = ["publish: publish, 2", "report: report, 2"];
     assert_eq!(place.called(), called, "{}", out.stdout);
@@ -780,7 +736,7 @@ fn matrix(dialect: Dialect) {
         "{headline}"
     );
 
-    place.land_update();
+    place.fleet.land_update(&place.bare);
     let out = place.night().success();
     let called = [
         "plan: hosts, 0",

@@ -241,9 +241,14 @@ pub(crate) fn act() -> PathBuf {
         .into()
 }
 
+/// Returns the project's directory.
+pub(crate) fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// Returns the directory `fixtures/` of the project.
 pub(crate) fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    project().join("fixtures")
 }
 
 #[expect(

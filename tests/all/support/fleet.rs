@@ -130,6 +130,23 @@ impl Fleet {
         self.git(["commit", "-q", "-m", message]);
     }
 
+    /// Pushes what is committed to the branch `main` of a bare repository.
+    pub(crate) fn land(&self, bare: &Path) {
+        self.git([
+            "push".as_ref(),
+            "-q".as_ref(),
+            bare.as_os_str(),
+            "HEAD:main".as_ref(),
+        ]);
+    }
+
+    /// Has the owner update by hand and push that, so that there is nothing left to say.
+    pub(crate) fn land_update(&self, bare: &Path) {
+        let _out = self.nix(["flake", "update"]).success();
+        self.commit("update by hand");
+        self.land(bare);
+    }
+
     fn git_in<I>(&self, dir: &Path, args: I) -> String
     where
         I: IntoIterator<Item: AsRef<OsStr>>,

@@ -31,7 +31,7 @@ mod ssh;
 #[cfg(test)]
 pub(crate) const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/src/branch/main/docs/");
 
-pub(crate) use env::{TestEnv, act, fixtures};
+pub(crate) use env::{TestEnv, act, fixtures, project};
 pub(crate) use fleet::Fleet;
 pub(crate) use output::CommandOutput;
 pub(crate) use redact::Redactor;
